@@ -1,0 +1,52 @@
+"""The errors of the project.
+
+PassatkError
+├── UsageError          the command line, a suite or a file asks for something that cannot be done (exit 4)
+│   └── MissingExtraError   an optional library is not installed
+├── ModelError          a model cannot be loaded, or stopped answering
+│   └── OutOfContextError   one prompt does not fit; the other requests go on
+├── StoreError          the store cannot be read or written
+└── JudgeError          the judge pool broke
+VerifierTimeout         raised by a verifier whose own time limit ran out: a wrong answer, in a class of its own
+"""
+
+
+class PassatkError(Exception):
+    """Base of every error that the project raises on purpose; its message names the thing, the id and the remedy."""
+
+
+class UsageError(PassatkError):
+    """The command line, a suite or a file asks for something that cannot be done."""
+
+
+class MissingExtraError(UsageError):
+    """An optional library is missing.
+
+    Args:
+        what: what was asked for, as the user typed it.
+        library: the module that could not be imported.
+        extra: the extra of this distribution that brings it.
+    """
+
+    def __init__(self, what: str, library: str, extra: str) -> None:
+        super().__init__(f"{what} needs {library}, which is not installed: pip install 'pytest-passatk[{extra}]'")
+
+
+class ModelError(PassatkError):
+    """A model cannot be loaded, or stopped answering."""
+
+
+class OutOfContextError(ModelError):
+    """A prompt does not fit into the model's context."""
+
+
+class StoreError(PassatkError):
+    """The store cannot be read or written."""
+
+
+class JudgeError(PassatkError):
+    """The pool of judges broke."""
+
+
+class VerifierTimeout(Exception):  # noqa: N818 - like TimeoutError, it names an outcome of the verifier
+    """A verifier ran into a time limit of its own: the sample counts as wrong, under TIMEOUT."""

@@ -1,0 +1,104 @@
+"""The seams of the project: what a model and a judge are to everything else."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from pytest_passatk.core.problem import Problem
+from pytest_passatk.core.sample import Completion, Request
+from pytest_passatk.core.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a record must say of the model that drew it.
+
+    Attributes:
+        name: as a person would call it: `tiny`, a folder's name, a Hub id.
+        backend: `tiny`, `hf`, `vllm`, …
+        revision: a commit on the Hub, or `sha256:…` over the files of a local folder.
+        adapter: the LoRA adapter and its digest, or `None`.
+        dtype: of the weights while they run.
+        chat_template: digest of the template, or `none` where prompts go in raw.
+        versions: library → version, of everything that may change the tokens.
+        device: `cpu`, `cuda:0`, …; recorded, but no part of a sample's identity.
+        context: the most tokens that prompt and completion may have together, where the model has a limit.
+    """
+
+    name: str
+    backend: str
+    revision: str
+    adapter: str | None
+    dtype: str
+    chat_template: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+    context: int | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """All that shapes the distribution of a completion, for a sample's key."""
+        return {k: v for k, v in self.to_dict().items() if k not in {"device", "context"}}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plain form, for the store and for reports."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """How to load a model; a backend refuses by name what it cannot do.
+
+    Attributes:
+        revision: branch, tag or commit on the Hub.
+        dtype: `auto`, `float32`, `bfloat16`, `float16`.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        adapter: folder or Hub id of a LoRA adapter.
+        quantization: `8bit` or `4bit`, or `None`.
+        chat_template: `auto` (the model's own, where it has one), `none`, or a file with a Jinja template.
+        batch_tokens: the most tokens (rows × longest row, prompt and completion) in one batch; `None` lets the
+            backend choose.
+        args: backend-specific settings by name (`--passatk-model-args`).
+    """
+
+    revision: str | None = None
+    dtype: str = "auto"
+    device: str = "auto"
+    adapter: str | None = None
+    quantization: str | None = None
+    chat_template: str = "auto"
+    batch_tokens: int | None = None
+    args: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A source of completions."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """What goes into every record; known before the weights are loaded."""
+
+    def sample(self, requests: Sequence[Request]) -> Iterator[Completion]:
+        """Answer every request once, each completion as it finishes.
+
+        A request that cannot be answered yields a completion with finish reason `abort` and its `error`; the others
+        go on. Raises ModelError where the model as a whole cannot go on; what was yielded before stands. Closing the
+        iterator stops the work.
+        """
+
+    def close(self) -> None:
+        """Free what the model holds; safe to call twice."""
+
+
+class LoadModel(Protocol):
+    """What a model's module offers as `load`: cheap, so that heavy libraries wait for the first sample."""
+
+    def __call__(self, target: str, options: ModelOptions) -> Model:
+        """A model for the part of the spec behind the colon. Raises UsageError or ModelError."""
+
+
+class Judge(Protocol):
+    """Judges completions of one suite; picklable."""
+
+    def __call__(self, problem: Problem, completion: Completion) -> Verdict:
+        """The verdict; an exception of the suite's code becomes a verdict, too."""

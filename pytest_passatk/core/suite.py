@@ -1,0 +1,114 @@
+"""The `suite` decorator: a verifier with everything that shapes its numbers beside it."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from pytest_passatk.core.problem import Problem
+from pytest_passatk.core.sample import Message, Prompt, SamplingParams
+
+Row: TypeAlias = Mapping[str, Any] | Problem
+Rows: TypeAlias = Iterable[Row] | Callable[[], Iterable[Row]] | Path
+PromptSource: TypeAlias = str | Sequence[Message] | Callable[[Problem], Prompt | Sequence[Message]]
+TextSource: TypeAlias = str | Callable[[Problem], str]
+Extract: TypeAlias = Callable[[str], Any]
+Same: TypeAlias = Callable[[Any, Any], bool]
+Body = TypeVar("Body", bound=Callable[..., None])
+
+MARK = "__passatk_suite__"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Suite:
+    """A suite as its file states it; options of the run may override what changes no meaning.
+
+    Attributes:
+        body: the verifier: `(problem, completion[, session-scoped fixtures])`; it returns or raises AssertionError.
+        rows: the rows, a function that returns them, or a JSON Lines file.
+        prompt: a `str.format` template over the row's columns, chat messages whose contents are such templates, or a
+            function of the problem.
+        params: the sampling defaults.
+        n: samples a problem.
+        ks: the k's to report; `None` takes the powers of two up to n, and n.
+        extract: finds the answer in a completion's text; total, `None` where there is none.
+        same: whether two answers are one for a vote; `None` compares their text.
+        gold: the text of a right completion, for `--passatk-check`: a template over the columns, or a function.
+        corrupt: the text of a wrong one; `None` puts a changed answer into `gold`.
+        id: the column that holds the id; where rows have none, the row's number from 0.
+        answer: the column that holds the gold answer.
+        tests: the column that holds the unit tests.
+        model: the default model; `None` makes `--model` obligatory.
+        revision: of the rows, for the record.
+    """
+
+    body: Callable[..., None]
+    rows: Rows
+    prompt: PromptSource
+    params: SamplingParams
+    n: int
+    ks: tuple[int, ...] | None
+    extract: Extract | None
+    same: Same | None
+    gold: TextSource
+    corrupt: TextSource | None
+    id: str
+    answer: str
+    tests: str
+    model: str | None
+    revision: str | None
+
+    @property
+    def file(self) -> Path:
+        """The file that states the suite."""
+        return Path(inspect.getsourcefile(self.body) or "<unknown>")
+
+
+def suite(
+    rows: Rows,
+    *,
+    prompt: PromptSource,
+    n: int = 8,
+    ks: Sequence[int] | None = None,
+    extract: Extract | None = None,
+    same: Same | None = None,
+    gold: TextSource = "{answer}",
+    corrupt: TextSource | None = None,
+    id: str = "id",  # noqa: A002 - the column's usual name is the clearest keyword
+    answer: str = "answer",
+    tests: str = "tests",
+    model: str | None = None,
+    revision: str | None = None,
+    max_tokens: int = 512,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    top_k: int = 0,
+    min_p: float = 0.0,
+    repetition_penalty: float = 1.0,
+    stop: Sequence[str] = (),
+) -> Callable[[Body], Body]:
+    """Turn a verifier into a suite: one test a problem, n judged completions a test.
+
+    The attributes of `Suite` and `SamplingParams` describe the arguments. The function itself is returned unchanged, so
+    that it can be called in an ordinary test.
+    """
+    if isinstance(stop, str):
+        stop = (stop,)
+    params = SamplingParams(temperature, top_p, top_k, min_p, repetition_penalty, max_tokens, tuple(stop))
+
+    def mark(body: Body) -> Body:
+        stated = Suite(
+            body, rows, prompt, params, n, tuple(ks) if ks is not None else None, extract, same, gold, corrupt,
+            id, answer, tests, model, revision,
+        )  # fmt: skip
+        setattr(body, MARK, stated)
+        return body
+
+    return mark
+
+
+def suite_of(thing: object) -> Suite | None:
+    """The suite that `suite` attached to a function, or `None`."""
+    found = getattr(thing, MARK, None)
+    return found if isinstance(found, Suite) else None

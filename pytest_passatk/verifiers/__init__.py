@@ -1,0 +1,1 @@
+"""Verifiers: pure, total functions that find answers in completions."""
