@@ -7,7 +7,7 @@ from enum import StrEnum
 class Status(StrEnum):
     """What judging one completion came to."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"
     TIMEOUT = "timeout"  # the verifier ran out of time: counts as wrong, in a class of its own
     ERROR = "error"  # the harness broke: counts as nothing, and withholds the estimate
