@@ -1,0 +1,115 @@
+"""Samples and verdicts by stream and index."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from pytest_passatk.core.sample import Completion, FinishReason
+from pytest_passatk.core.stream import canonical_json, digest
+from pytest_passatk.core.verdict import Status, Verdict
+from pytest_passatk.store.runs import Runs
+from pytest_passatk.store.schema import connect, explained
+
+CHUNK = 500  # parameters in one statement, below every build's limit
+
+
+class Store(Runs):
+    """One SQLite file in WAL mode; safe to use from several threads, and from several processes at once.
+
+    Args:
+        path: the file, made where absent; `None` keeps everything in memory.
+
+    Raises:
+        StoreError: from every method, with the file and the remedy.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.where = str(path) if path else "the store in memory"
+        self._lock = RLock()
+        self._connection = connect(path)
+        self._ids: dict[str, int] = {}
+
+    def add_streams(self, settings: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Make streams known; returns their names, in order."""
+        names = [digest(each) for each in settings]
+        rows = [(name, each["problem"], canonical_json(each)) for name, each in zip(names, settings, strict=True)]
+        with self._writing():
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO streams (digest, problem, settings) VALUES (?, ?, ?)", rows
+            )
+        for chunk in _chunks(names):
+            query = f"SELECT digest, id FROM streams WHERE digest IN ({_marks(chunk)})"  # noqa: S608 - only marks
+            self._ids.update(self._rows(query, chunk))
+        return names
+
+    def completions(self, streams: Sequence[str], n: int) -> dict[str, dict[int, Completion]]:
+        """The stored completions with an index below n, by stream and index."""
+        found: dict[str, dict[int, Completion]] = {stream: {} for stream in streams}
+        names = {self._ids[stream]: stream for stream in streams}
+        for chunk in _chunks(names):
+            query = (
+                "SELECT stream, idx, text, tokens, finish, latency, logprob FROM samples "  # noqa: S608 - only marks
+                f"WHERE stream IN ({_marks(chunk)}) AND idx < ?"
+            )
+            for stream, idx, text, tokens, finish, latency, logprob in self._rows(query, [*chunk, n]):
+                name = names[stream]
+                found[name][idx] = Completion(name, idx, text, tokens, FinishReason(finish), latency, logprob)
+        return found
+
+    def verdicts(self, stream: str, judge: str) -> dict[int, Verdict]:
+        """The verdicts of one judge that say something about the model, by index."""
+        query = "SELECT idx, status, reason, answer, seconds FROM verdicts WHERE stream = ? AND judge = ?"
+        rows = self._rows(query, [self._ids[stream], judge])
+        verdicts = {idx: Verdict(Status(status), reason, answer, spent) for idx, status, reason, answer, spent in rows}
+        return {idx: verdict for idx, verdict in verdicts.items() if verdict.status.counts}
+
+    def add_completion(self, completion: Completion) -> Completion:
+        """Keep a completion; returns the one that counts, which is an earlier one where another run was faster."""
+        row = (
+            self._ids[completion.stream], completion.index, _storable(completion.text), completion.tokens,
+            completion.finish_reason, completion.latency, completion.logprob,
+        )  # fmt: skip
+        with self._lock, explained(self.where):
+            cursor = self._connection.execute("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        if cursor.rowcount:
+            return completion
+        return self.completions([completion.stream], completion.index + 1)[completion.stream][completion.index]
+
+    def add_verdicts(self, verdicts: Iterable[tuple[str, int, str, Verdict]]) -> None:
+        """Keep (stream, index, judge, verdict)s; a later verdict of the same judge replaces an earlier one."""
+        rows = [
+            (self._ids[stream], idx, judge, v.status, _storable(v.reason), _storable(v.answer), v.seconds)
+            for stream, idx, judge, v in verdicts
+        ]
+        with self._writing():
+            self._connection.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def settings(self, stream: str) -> dict[str, Any]:
+        """What a stream's name stands for: model, prompt, sampling parameters, seed and problem."""
+        rows = list(self._rows("SELECT settings FROM streams WHERE digest = ?", [stream]))
+        settings: dict[str, Any] = json.loads(rows[0][0])
+        return settings
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        with self._lock:
+            self._connection.close()
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ",".join("?" * len(values))
+
+
+def _chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
+    rest = iter(values)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
+
+
+def _storable(text: str | None) -> str | None:
+    """SQLite takes no lone surrogates, which byte-level decoding can produce."""
+    return text if text is None else text.encode("utf-8", "replace").decode("utf-8")
