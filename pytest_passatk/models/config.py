@@ -1,0 +1,40 @@
+"""What a model's config.json says before its weights are loaded."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_passatk.core.errors import ModelError
+
+CONTEXT = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length", "n_ctx")
+DTYPE = ("dtype", "torch_dtype")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The two settings that a record needs.
+
+    Attributes:
+        dtype: of the stored weights; `float32` where the file does not say.
+        context: tokens that prompt and completion may have together, where the model has a limit.
+    """
+
+    dtype: str
+    context: int | None
+
+
+def read(folder: Path) -> Config:
+    """Read config.json, a multimodal model's text part first. Raises ModelError where it is broken."""
+    file = folder / "config.json"
+    try:
+        whole = dict(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file}: not a model's settings ({error}); copy the model's files again") from error
+    parts = [whole.get("text_config") or {}, whole]
+    context = _first(parts, CONTEXT)
+    return Config(str(_first(parts, DTYPE) or "float32").removeprefix("torch."), int(context) if context else None)
+
+
+def _first(parts: list[dict[str, Any]], keys: tuple[str, ...]) -> Any:
+    return next((part[key] for part in parts for key in keys if part.get(key) is not None), None)

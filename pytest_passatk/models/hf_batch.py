@@ -1,0 +1,57 @@
+"""Which rows go through the network together."""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pytest_passatk.models.hf_decode import Row
+
+LEAST, MOST = 4096, 131_072  # tokens; beyond the most a batch gains nothing, and its rows finish late
+UNKNOWN_MEMORY = 4 * 2**30  # bytes, where the system does not say
+
+
+def order(rows: Iterable[Row]) -> deque[Row]:
+    """Longest first, so that too large a batch shows at once; equal prompts side by side, to be read once."""
+    return deque(sorted(rows, key=lambda row: (len(row.prompt) + row.limit, row.prompt), reverse=True))
+
+
+def take(pending: deque[Row], budget: int) -> list[Row]:
+    """Remove the next batch from `pending`: as many rows as the budget of tokens holds, at least one."""
+    batch: list[Row] = []
+    prompt = limit = 0
+    while pending:
+        prompt, limit = max(prompt, len(pending[0].prompt)), max(limit, pending[0].limit)
+        if batch and (len(batch) + 1) * (prompt + limit) > budget:
+            break
+        batch.append(pending.popleft())
+    return batch
+
+
+def cost(rows: Sequence[Row]) -> int:
+    """Tokens that a batch may come to hold: rows × the longest prompt and the longest completion."""
+    return len(rows) * (max(len(row.prompt) for row in rows) + max(row.limit for row in rows))
+
+
+def choose_budget(model: Any) -> int:
+    """The tokens whose cache fills half of a GPU's free memory, or an eighth of the computer's, within limits."""
+    return min(MOST, max(LEAST, _spare_bytes(model.device) // _bytes_per_token(model)))
+
+
+def _spare_bytes(device: Any) -> int:
+    if device.type == "cuda":
+        import torch  # noqa: PLC0415 - heavy
+
+        return int(torch.cuda.mem_get_info(device)[0]) // 2
+    if not hasattr(os, "sysconf"):  # Windows
+        return UNKNOWN_MEMORY // 8
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 8
+
+
+def _bytes_per_token(model: Any) -> int:
+    """Keys and values of one token in all layers."""
+    config = model.config.get_text_config()
+    heads = config.num_attention_heads
+    head = getattr(config, "head_dim", None) or config.hidden_size // heads
+    groups = getattr(config, "num_key_value_heads", None) or heads
+    return int(2 * config.num_hidden_layers * groups * head * model.dtype.itemsize)

@@ -1,0 +1,116 @@
+"""From the text behind `--model` to a model.
+
+There is no central list of backends: a module of this package that defines `load`, an entry point of the group
+`pytest_passatk.models`, or `pkg.mod:attribute` anywhere on Python's path.
+"""
+
+import difflib
+import pkgutil
+import re
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, cast
+
+from pytest_passatk import models
+from pytest_passatk.core.errors import MissingExtraError, UsageError
+from pytest_passatk.core.protocols import Model, ModelOptions
+
+GROUP = "pytest_passatk.models"
+BARE = "auto"  # the backend of a spec that names none
+EXAMPLES = "for example tiny, hf:./folder, hf:org/name, org/name or my_package.my_module:load"
+
+
+def parse(spec: str) -> tuple[str, str]:
+    """The backend and the target of a spec.
+
+    `hf:X` → (`hf`, X); `tiny` → (`tiny`, ``); a folder, a path or a Hub id alone → (`auto`, spec).
+
+    Raises:
+        UsageError: the spec is empty, or one word that is neither a backend nor a folder.
+    """
+    if not spec.strip():
+        raise UsageError(f"--model is empty; give {EXAMPLES}")
+    if spec in backends():
+        return spec, ""
+    if _is_path(spec):
+        return BARE, spec
+    backend, colon, target = spec.partition(":")
+    if colon:
+        return backend, target
+    if "/" in spec:
+        return BARE, spec
+    raise UsageError(f"{_unknown('model', spec)}; a Hub id without an owner is written hf:{spec}")
+
+
+def load(spec: str, options: ModelOptions) -> Model:
+    """The model that a spec names; its weights wait for the first sample.
+
+    Raises:
+        UsageError: no such backend, or what it needs is not installed.
+        ModelError: the backend is there, but not the model.
+    """
+    backend, target = parse(spec)
+    found, target = _find(_engine(spec) if backend == BARE else backend, target)
+    return cast("Model", found(target, options) if callable(found) else found)
+
+
+def backends() -> list[str]:
+    """The names of all backends, installed or registered."""
+    own = (module.name for module in pkgutil.iter_modules(models.__path__))
+    return sorted({name for name in own if _own(name)} | set(entry_points(group=GROUP).names))
+
+
+def _is_path(spec: str) -> bool:
+    """Whether a spec is a place on the disk: drive letters and colons in existing names belong to it."""
+    return bool(re.match(r"[A-Za-z]:[\\/]|[~/\\]|\.{1,2}([\\/]|$)", spec)) or Path(spec).is_dir()
+
+
+def _engine(spec: str) -> str:
+    """The backend for a bare name: vLLM where it is installed and can run, else transformers."""
+    from pytest_passatk.models.vllm import can_run  # noqa: PLC0415 - a backend; only a bare name asks for it
+
+    if can_run():
+        return "vllm"
+    if find_spec("torch") and find_spec("transformers"):
+        return "hf"
+    raise MissingExtraError(f"--model {spec}", "vllm or transformers", "hf")
+
+
+def _find(backend: str, target: str) -> tuple[Any, str]:
+    """A backend's `load` (or a whole model) with the target to give it."""
+    if own := _own(backend):
+        return own, target
+    for point in entry_points(group=GROUP, name=backend):
+        return point.load(), target
+    return _foreign(backend, target)
+
+
+def _own(name: str) -> Any:
+    """The `load` of a module of this package, or `None`."""
+    module = f"{models.__name__}.{name}"
+    if module == __name__ or not name.isidentifier() or not find_spec(module):
+        return None
+    return getattr(import_module(module), "load", None)
+
+
+def _foreign(module: str, target: str) -> tuple[Any, str]:
+    """The attribute of a module outside; what follows a second colon is its target."""
+    name, _, rest = target.partition(":")
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise UsageError(f"{_unknown('backend', module)} (in --model {module}:{target})") from error
+    if name and hasattr(found, name):
+        return getattr(found, name), rest
+    raise UsageError(f"--model {module}:{target}: module {module} has no attribute {name!r} that loads a model")
+
+
+def _unknown(what: str, name: str) -> str:
+    known = backends()
+    close = difflib.get_close_matches(name.lower(), known, n=1)
+    meant = f": did you mean {close[0]}?" if close else ";"
+    return f"unknown {what} {name!r}{meant} The backends are {', '.join(known)}; write {EXAMPLES}"
