@@ -70,6 +70,7 @@ class SuiteRecord:
         reused: samples that the store already had.
         sampled: samples drawn in this run.
         seconds: wall time of sampling them, model loading excluded; 0 where nothing was sampled.
+        sampled_tokens: tokens generated in that time.
     """
 
     planned: PlannedSuite
@@ -78,6 +79,7 @@ class SuiteRecord:
     reused: int
     sampled: int
     seconds: float
+    sampled_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,74 +4,35 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from threading import RLock
 from typing import Any
 
-from pytest_passatk.core.estimate import Count
+from pytest_passatk.core.outcomes import Outcomes
 from pytest_passatk.core.plan import PlannedSuite
 from pytest_passatk.core.protocols import ModelInfo
-from pytest_passatk.store.schema import explained
+from pytest_passatk.store.rows import ProblemRow, RunRow, SampleRow, SuiteRow
+from pytest_passatk.store.schema import explained, transaction
+from pytest_passatk.store.text import storable
 
+PAGE = 500  # problems of a suite that are looked up at once
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """One run as listed. `seconds` and `exit` are `None` where it was cut off or still goes on."""
+_SUITES = """
+SELECT id, name, title, n, ks, extracts, model, sampling, reused, seconds,
+    (SELECT count(*) FROM run_problems p WHERE p.suite = r.id)
+FROM run_suites r WHERE run = ? ORDER BY id"""
 
-    id: int
-    started: str
-    seconds: float | None
-    command: str
-    seed: int
-    version: str
-    exit: int | None
+_OUTCOMES = """
+SELECT p.problem, r.n, total(v.status = 'pass'), total(v.status = 'fail'), total(v.status = 'timeout'),
+    group_concat(CASE v.status WHEN 'error' THEN v.idx END), total(v.status = 'skip')
+FROM run_suites r JOIN run_problems p ON p.suite = r.id
+LEFT JOIN verdicts v ON v.stream = p.stream AND v.judge = p.judge AND v.idx < r.n
+WHERE r.id = ? GROUP BY p.position"""
 
-
-@dataclass(frozen=True, slots=True)
-class SuiteRow:
-    """One suite of a run; `model` and `sampling` are the plain forms of ModelInfo and SamplingParams."""
-
-    id: int
-    name: str
-    title: str
-    n: int
-    ks: tuple[int, ...]
-    extracts: bool
-    model: dict[str, Any]
-    sampling: dict[str, Any]
-    reused: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class SampleRow:
-    """One sample of a run.
-
-    Text and what belongs to it are `None` where the model could not answer; status, reason, answer and seconds are
-    `None` where the sample was not judged.
-    """
-
-    problem: str
-    index: int
-    text: str | None
-    tokens: int | None
-    finish: str | None
-    latency: float | None
-    status: str | None
-    reason: str | None
-    answer: str | None
-    seconds: float | None
-
-
-_SAMPLES = """
-WITH RECURSIVE i(idx) AS (
-    SELECT 0 UNION ALL SELECT idx + 1 FROM i WHERE idx + 1 < (SELECT n FROM run_suites WHERE id = ?))
-SELECT p.problem, i.idx, s.text, s.tokens, s.finish, s.latency, v.status, v.reason, v.answer, v.seconds
-FROM run_problems p CROSS JOIN i
-LEFT JOIN samples s ON s.stream = p.stream AND s.idx = i.idx
-LEFT JOIN verdicts v ON v.stream = p.stream AND v.idx = i.idx AND v.judge = p.judge
-WHERE p.suite = ? AND coalesce(s.idx, v.idx) IS NOT NULL
-"""
+_PROBLEMS = """
+SELECT p.position, p.problem, t.settings, p.stream, p.judge, r.n
+FROM run_suites r JOIN run_problems p ON p.suite = r.id JOIN streams t ON t.id = p.stream
+WHERE r.id = ? AND p.position > ? AND (? IS NULL OR p.problem = ?) ORDER BY p.position LIMIT ?"""
 
 
 class Runs:
@@ -87,14 +48,14 @@ class Runs:
         with self._writing():
             cursor = self._connection.execute(
                 "INSERT INTO runs (started, command, seed, version) VALUES (?, ?, ?, ?)",
-                (started, command, seed, version),
+                (started, storable(command), str(seed), version),
             )
         return int(cursor.lastrowid or 0)
 
     def add_suite(self, run: int, suite: PlannedSuite, model: ModelInfo, streams: Sequence[str], reused: int) -> int:
         """Note a suite of a run with the streams of its problems; returns the suite's number in the store."""
         row = (
-            run, suite.name, suite.title, suite.n, json.dumps(suite.ks), suite.extracts,
+            run, storable(suite.name), storable(suite.title), suite.n, json.dumps(suite.ks), suite.extracts,
             json.dumps(model.to_dict()), json.dumps(asdict(suite.params)), reused,
         )  # fmt: skip
         with self._writing():
@@ -105,7 +66,7 @@ class Runs:
             )
             number = int(cursor.lastrowid or 0)
             problems = zip(suite.problems, streams, strict=True)
-            rows = [(number, i, p.id, self._ids[stream], p.judge) for i, (p, stream) in enumerate(problems)]
+            rows = [(number, i, storable(p.id), self._ids[stream], p.judge) for i, (p, stream) in enumerate(problems)]
             self._connection.executemany("INSERT INTO run_problems VALUES (?, ?, ?, ?, ?)", rows)
         return number
 
@@ -124,67 +85,62 @@ class Runs:
 
     def runs(self) -> list[RunRow]:
         """All runs, oldest first."""
+        query = "SELECT id, started, seconds, command, seed, version, exit FROM runs ORDER BY id"
         return [
-            RunRow(*row) for row in self._rows("SELECT id, started, seconds, command, seed, version, exit FROM runs")
+            RunRow(number, started, seconds, command, int(seed), version, status)
+            for number, started, seconds, command, seed, version, status in self._rows(query)
         ]
 
     def suites(self, run: int) -> list[SuiteRow]:
         """The suites of a run, in order."""
-        query = (
-            "SELECT id, name, title, n, ks, extracts, model, sampling, reused, seconds "
-            "FROM run_suites WHERE run = ? ORDER BY id"
-        )
         return [
             SuiteRow(
                 number, name, title, n, tuple(json.loads(ks)), bool(extracts), json.loads(model), json.loads(sampling),
-                reused, seconds,
+                reused, seconds, problems,
             )
-            for number, name, title, n, ks, extracts, model, sampling, reused, seconds in self._rows(query, [run])
+            for number, name, title, n, ks, extracts, model, sampling, reused, seconds, problems in self._rows(
+                _SUITES, [run]
+            )
         ]  # fmt: skip
 
-    def counts(self, suite: int) -> list[Count]:
-        """The counts of every problem of a suite with a verdict that counts, in order of the plan."""
-        query = """
-            SELECT p.problem, count(*), sum(v.status = 'pass') FROM run_problems p
-            JOIN run_suites r ON r.id = p.suite
-            JOIN verdicts v ON v.stream = p.stream AND v.judge = p.judge AND v.idx < r.n
-            WHERE p.suite = ? AND v.status IN ('pass', 'fail', 'timeout') GROUP BY p.position"""
-        return [Count(problem, n, c) for problem, n, c in self._rows(query, [suite])]
+    def outcomes(self, suite: int) -> list[Outcomes]:
+        """The verdicts of every problem of a suite, counted, in order of the plan."""
+        return [
+            Outcomes(problem, n, int(passed), int(failed), int(timeouts), _numbers(errors), bool(skips))
+            for problem, n, passed, failed, timeouts, errors, skips in self._rows(_OUTCOMES, [suite])
+        ]
 
-    def samples(self, suite: int, problem: str | None = None) -> Iterator[SampleRow]:
-        """The samples of a suite, or of one problem of it, in order of the plan."""
-        query, parameters = _SAMPLES, [suite, suite]
-        if problem is not None:
-            query, parameters = query + " AND p.problem = ?", [suite, suite, problem]
-        for row in self._rows(query + " ORDER BY p.position, i.idx", parameters):
-            yield SampleRow(*row)
+    def problems(self, suite: int, problem: str | None = None) -> Iterator[ProblemRow]:
+        """The problems of a suite, or one of them, with their samples, in order of the plan, a few at a time."""
+        problem = problem and storable(problem)
+        position = -1
+        while page := self._rows(_PROBLEMS, [suite, position, problem, problem, PAGE]):
+            for position, name, settings, stream, judge, n in page:  # noqa: B007 - where the next page starts
+                yield ProblemRow(name, json.loads(settings)["prompt"], self._samples(stream, judge, n))
 
-    def prompt(self, suite: int, problem: str) -> Any:
-        """The prompt of one problem of a suite: text, or a list of chat messages; `None` for a problem it lacks."""
-        query = """SELECT s.settings FROM run_problems p JOIN streams s ON s.id = p.stream
-                   WHERE p.suite = ? AND p.problem = ?"""
-        for (settings,) in self._rows(query, [suite, problem]):
-            return json.loads(settings)["prompt"]
-        return None
+    def _samples(self, stream: int, judge: str, n: int) -> tuple[SampleRow, ...]:
+        """The samples below n; an answer that never came has a verdict, but no text."""
+        query = "SELECT idx, text, tokens, finish, latency FROM samples WHERE stream = ? AND idx < ?"
+        texts = {row[0]: row[1:] for row in self._rows(query, [stream, n])}
+        query = "SELECT idx, status, reason, answer, seconds FROM verdicts WHERE stream = ? AND judge = ? AND idx < ?"
+        verdicts = {row[0]: row[1:] for row in self._rows(query, [stream, judge, n])}
+        nothing = (None,) * 4
+        return tuple(
+            SampleRow(index, *texts.get(index, nothing), *verdicts.get(index, nothing))
+            for index in sorted(texts.keys() | verdicts.keys())
+        )
 
-    def _rows(self, query: str, parameters: Sequence[Any] = ()) -> Iterator[Any]:
+    def _rows(self, query: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """All rows at once: a statement left open would hold its view of the store against the next write."""
         with self._lock, explained(self.where):
-            cursor = self._connection.execute(query, parameters)
-        while True:
-            with self._lock, explained(self.where):
-                rows = cursor.fetchmany(1000)
-            if not rows:
-                return
-            yield from rows
+            return self._connection.execute(query, parameters).fetchall()
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """One transaction, or nothing of it."""
-        with self._lock, explained(self.where):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+        with self._lock, explained(self.where), transaction(self._connection):
+            yield
+
+
+def _numbers(joined: str | None) -> tuple[int, ...]:
+    return tuple(sorted(map(int, joined.split(",")))) if joined else ()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from threading import RLock
@@ -12,6 +13,7 @@ from pytest_passatk.core.stream import canonical_json, digest
 from pytest_passatk.core.verdict import Status, Verdict
 from pytest_passatk.store.runs import Runs
 from pytest_passatk.store.schema import connect, explained
+from pytest_passatk.store.text import storable, storable_json
 
 CHUNK = 500  # parameters in one statement, below every build's limit
 
@@ -20,26 +22,30 @@ class Store(Runs):
     """One SQLite file in WAL mode; safe to use from several threads, and from several processes at once.
 
     Args:
-        path: the file, made where absent; `None` keeps everything in memory.
+        path: the file; `None` keeps everything in memory.
+        create: whether to make the file where it is absent, instead of raising.
 
     Raises:
         StoreError: from every method, with the file and the remedy.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, create: bool = True) -> None:
         self.path = path
         self.where = str(path) if path else "the store in memory"
         self._lock = RLock()
-        self._connection = connect(path)
+        self._connection = connect(path, create=create)
         self._ids: dict[str, int] = {}
 
     def add_streams(self, settings: Sequence[Mapping[str, Any]]) -> list[str]:
         """Make streams known; returns their names, in order."""
         names = [digest(each) for each in settings]
-        rows = [(name, each["problem"], canonical_json(each)) for name, each in zip(names, settings, strict=True)]
+        rows = [
+            (name, storable(each["problem"]), storable_json(canonical_json(each)))
+            for name, each in zip(names, settings, strict=True)
+        ]
         with self._writing():
             self._connection.executemany(
-                "INSERT OR IGNORE INTO streams (digest, problem, settings) VALUES (?, ?, ?)", rows
+                "INSERT INTO streams (digest, problem, settings) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows
             )
         for chunk in _chunks(names):
             query = f"SELECT digest, id FROM streams WHERE digest IN ({_marks(chunk)})"  # noqa: S608 - only marks
@@ -68,23 +74,27 @@ class Store(Runs):
         return {idx: verdict for idx, verdict in verdicts.items() if verdict.status.counts}
 
     def add_completion(self, completion: Completion) -> Completion:
-        """Keep a completion; returns the one that counts, which is an earlier one where another run was faster."""
+        """Keep a completion; returns what was kept: an earlier one where another run was faster."""
+        kept = replace(completion, text=storable(completion.text))
         row = (
-            self._ids[completion.stream], completion.index, _storable(completion.text), completion.tokens,
-            completion.finish_reason, completion.latency, completion.logprob,
+            self._ids[kept.stream], kept.index, kept.tokens, kept.finish_reason, kept.latency, kept.logprob, kept.text,
         )  # fmt: skip
+        query = "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
         with self._lock, explained(self.where):
-            cursor = self._connection.execute("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            cursor = self._connection.execute(query, row)
         if cursor.rowcount:
-            return completion
+            return kept
         return self.completions([completion.stream], completion.index + 1)[completion.stream][completion.index]
 
     def add_verdicts(self, verdicts: Iterable[tuple[str, int, str, Verdict]]) -> None:
         """Keep (stream, index, judge, verdict)s; a later verdict of the same judge replaces an earlier one."""
         rows = [
-            (self._ids[stream], idx, judge, v.status, _storable(v.reason), _storable(v.answer), v.seconds)
+            (
+                self._ids[stream], idx, judge, v.status, v.seconds,
+                None if v.answer is None else storable(v.answer), storable(v.reason),
+            )
             for stream, idx, judge, v in verdicts
-        ]
+        ]  # fmt: skip
         with self._writing():
             self._connection.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
@@ -108,8 +118,3 @@ def _chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
     rest = iter(values)
     while chunk := list(islice(rest, CHUNK)):
         yield chunk
-
-
-def _storable(text: str | None) -> str | None:
-    """SQLite takes no lone surrogates, which byte-level decoding can produce."""
-    return text if text is None else text.encode("utf-8", "replace").decode("utf-8")

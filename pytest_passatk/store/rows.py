@@ -1,0 +1,65 @@
+"""What the store tells of runs, as values."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run as listed. `seconds` and `exit` are `None` where it was cut off or still goes on."""
+
+    id: int
+    started: str
+    seconds: float | None
+    command: str
+    seed: int
+    version: str
+    exit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteRow:
+    """One suite of a run.
+
+    `model` and `sampling` are the plain forms of ModelInfo and SamplingParams, `problems` is how many there are.
+    """
+
+    id: int
+    name: str
+    title: str
+    n: int
+    ks: tuple[int, ...]
+    extracts: bool
+    model: dict[str, Any]
+    sampling: dict[str, Any]
+    reused: int
+    seconds: float
+    problems: int
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRow:
+    """One sample of a run.
+
+    Text and what belongs to it are `None` where the model could not answer; status, reason, answer and seconds are
+    `None` where the sample was not judged.
+    """
+
+    index: int
+    text: str | None
+    tokens: int | None
+    finish: str | None
+    latency: float | None
+    status: str | None
+    reason: str | None
+    answer: str | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemRow:
+    """One problem of a run with what there is of its samples, by index; a chat prompt is a list of messages."""
+
+    id: str
+    prompt: Any
+    samples: tuple[SampleRow, ...]
