@@ -31,6 +31,10 @@ class MissingExtraError(UsageError):
     def __init__(self, what: str, library: str, extra: str) -> None:
         super().__init__(f"{what} needs {library}, which is not installed: pip install 'pytest-passatk[{extra}]'")
 
+    def __reduce__(self) -> tuple[type[UsageError], tuple[str]]:
+        """Cross process boundaries as the plain error with the same words."""
+        return UsageError, (str(self),)
+
 
 class ModelError(PassatkError):
     """A model cannot be loaded, or stopped answering."""

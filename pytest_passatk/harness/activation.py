@@ -1,0 +1,93 @@
+"""The session of a process, made when the first suite, worker or option asks for it.
+
+A pytest run without suites pays for none of the modules behind it.
+"""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_passatk.core.errors import PassatkError
+from pytest_passatk.core.suite import Suite
+from pytest_passatk.harness.options import OPTIONS
+
+if TYPE_CHECKING:
+    from pytest_passatk.harness.session import Session
+
+SESSION: "pytest.StashKey[Session]" = pytest.StashKey()
+WATCH: "pytest.StashKey[MisuseWatch]" = pytest.StashKey()
+MARK = "passatk_misused"  # on the report of a collection; reports cross process boundaries
+
+
+class SuiteError(pytest.Collector.CollectError):
+    """A suite that cannot be collected: its author or the command line asks for something impossible."""
+
+
+def session_of(config: pytest.Config) -> "Session":
+    """The session of this process. Raises UsageError where an option is wrong."""
+    if SESSION not in config.stash:
+        from pytest_passatk.harness.session import Session  # noqa: PLC0415 - the point of this module
+        from pytest_passatk.harness.settings import resolve_settings  # noqa: PLC0415
+
+        config.stash[SESSION] = Session(config, resolve_settings(config))
+    return config.stash[SESSION]
+
+
+def existing_session(config: pytest.Config) -> "Session | None":
+    """The session of this process, where one was needed."""
+    return config.stash.get(SESSION, None)
+
+
+def configure(config: pytest.Config) -> None:
+    """Look at the options that were given, and prepare for workers. Raises pytest.UsageError."""
+    config.stash[WATCH] = MisuseWatch()
+    config.pluginmanager.register(config.stash[WATCH], "passatk-misuse")
+    given = any(config.getoption(option.dest, None) is not None for option in OPTIONS)
+    controls = config.pluginmanager.hasplugin("xdist") and not hasattr(config, "workerinput")
+    if not given and not (controls and config.getoption("tx", None)):
+        return
+    try:
+        session = session_of(config)
+    except PassatkError as error:
+        raise pytest.UsageError(str(error)) from error
+    if controls:
+        from pytest_passatk.harness.workers import Workers  # noqa: PLC0415 - only where there are workers
+
+        config.pluginmanager.register(Workers(session), "passatk-workers")
+
+
+def collect(collector: pytest.Collector, name: str, suite: Suite) -> list[pytest.Item]:
+    """The items of a suite. Raises SuiteError."""
+    from pytest_passatk.harness.collection import collect_suite  # noqa: PLC0415 - only where there are suites
+
+    try:
+        session = session_of(collector.config)
+        return list(collect_suite(collector, name, suite, session.settings, session.judge))
+    except PassatkError as error:
+        raise SuiteError(str(error)) from error
+
+
+def mark_misuse(report: pytest.CollectReport) -> None:
+    """Note on a report that its collection failed by misuse, which has an exit status of its own."""
+    call = getattr(report, "call", None)
+    if call is not None and call.excinfo is not None and isinstance(call.excinfo.value, SuiteError):
+        setattr(report, MARK, True)
+
+
+class MisuseWatch:
+    """Remembers whether a collection failed by misuse, in this process or in a worker."""
+
+    seen = False
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Look for the mark."""
+        self.seen = self.seen or getattr(report, MARK, False)
+
+
+def finish(session: pytest.Session, status: int) -> None:
+    """End the session and settle the exit status."""
+    ours = existing_session(session.config)
+    if ours is not None:
+        session.exitstatus = ours.finish(status)
+    if session.config.stash[WATCH].seen:
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR

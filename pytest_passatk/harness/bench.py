@@ -1,0 +1,126 @@
+"""The bench of judges of a session, and how judges that were not forked get theirs."""
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from _pytest.assertion import pytest_runtest_protocol as explaining_assertions
+
+from pytest_passatk.core.errors import UsageError
+from pytest_passatk.harness.collection import Collected, group_by_suite
+from pytest_passatk.harness.fixtures import set_up_fixtures
+from pytest_passatk.harness.settings import Settings
+from pytest_passatk.judging import Bench, BodyJudge, JudgePool, Outcomes
+
+OUTCOMES = Outcomes(skip=(pytest.skip.Exception,), fail=(pytest.fail.Exception,))
+
+
+def open_pool(suites: tuple[Collected, ...], settings: Settings) -> tuple[JudgePool | None, dict[str, BodyJudge]]:
+    """Set up fixtures and start the judges; there is no pool where the session judges by itself.
+
+    Raises:
+        UsageError: a fixture cannot be sent to judges that are not forked.
+    """
+    fixtures = {suite.name: set_up_fixtures(suite.items[0], suite.items[0].fixtures) for suite in suites}
+    if settings.inline:
+        return None, _judges(suites, fixtures)
+    config = suites[0].items[0].config
+    open_bench = (
+        Inherited(suites, fixtures) if settings.judge_start == "fork" else Recollected.of(suites, fixtures, config)
+    )
+    pool = JudgePool(open_bench, judges=settings.judges, timeout=settings.judge_timeout, start=settings.judge_start)
+    return pool, _judges(suites, fixtures)
+
+
+def _judges(suites: tuple[Collected, ...], fixtures: Mapping[str, Mapping[str, Any]]) -> dict[str, BodyJudge]:
+    return {each.name: BodyJudge(each.suite.body, each.suite.extract, fixtures[each.name], OUTCOMES) for each in suites}
+
+
+def _bench(suites: tuple[Collected, ...], fixtures: Mapping[str, Mapping[str, Any]]) -> Bench:
+    # Assertions explain themselves through hooks that pytest arms around each test; a judge arms them for good.
+    protocol = explaining_assertions(suites[0].items[0])
+    next(protocol)
+    problems = {each.name: {item.problem.id: item.problem for item in each.items} for each in suites}
+    return Bench(_judges(suites, fixtures), problems, armed=protocol)
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """The bench of a forked judge: what the session collected is in its memory."""
+
+    suites: tuple[Collected, ...]
+    fixtures: Mapping[str, Mapping[str, Any]]
+
+    def __call__(self) -> Bench:
+        """Open the bench in the judge's process."""
+        return _bench(self.suites, self.fixtures)
+
+
+@dataclass(frozen=True, slots=True)
+class Recollected:
+    """The bench of a judge that starts from nothing: it collects the suites' files again.
+
+    Attributes:
+        root: rootdir of the session.
+        inifile: its configuration file.
+        files: the files of the suites.
+        fixtures: pickled values of the session-scoped fixtures, by suite and name.
+    """
+
+    root: str
+    inifile: str | None
+    files: tuple[str, ...]
+    fixtures: bytes
+
+    @classmethod
+    def of(
+        cls, suites: tuple[Collected, ...], fixtures: Mapping[str, Mapping[str, Any]], config: pytest.Config
+    ) -> "Recollected":
+        """What a judge needs to collect these suites. Raises UsageError."""
+        files = dict.fromkeys(str(suite.items[0].path) for suite in suites)
+        inifile = str(config.inipath) if config.inipath else None
+        return cls(str(config.rootpath), inifile, tuple(files), _pickle(fixtures))
+
+    def __call__(self) -> Bench:
+        """Collect in the judge's process."""
+        catcher = _Catcher()
+        inifile = ["-c", self.inifile] if self.inifile else []
+        quiet = ["--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:xdist"]
+        # What the session's command line selected does not matter here: tasks name their problem.
+        override = ["-o", "addopts=", "--passatk-check"]
+        pytest.main([*quiet, *override, "--rootdir", self.root, *inifile, *self.files], plugins=[catcher])
+        if not catcher.suites:
+            raise UsageError(
+                f"{', '.join(self.files)}: no suite was found there when collected again: {catcher.errors}"
+            )
+        return _bench(catcher.suites, pickle.loads(self.fixtures))  # noqa: S301 - our own bytes, from our own parent
+
+
+class _Catcher:
+    """A plugin that keeps what a collection found."""
+
+    def __init__(self) -> None:
+        self.suites: tuple[Collected, ...] = ()
+        self.errors: list[str] = []
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.errors.append(str(report.longrepr))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.suites = group_by_suite(session.items)
+
+
+def _pickle(fixtures: Mapping[str, Mapping[str, Any]]) -> bytes:
+    for suite, values in fixtures.items():
+        for name, value in values.items():
+            try:
+                pickle.dumps(value)
+            except Exception as error:
+                raise UsageError(
+                    f"{suite}: the value of the fixture {name!r} cannot be sent to judges that are spawned ({error}): "
+                    "return plain data, or use --passatk-inline"
+                ) from error
+    return pickle.dumps(fixtures)

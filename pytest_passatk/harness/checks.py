@@ -1,0 +1,37 @@
+"""`--passatk-check`: a verifier proves itself on completions whose verdict is known, without a model."""
+
+from pytest_passatk.core.check import Probe, probes
+from pytest_passatk.core.verdict import Status, Verdict
+from pytest_passatk.harness.item import BrokenSamples, ProblemItem
+from pytest_passatk.judging import BodyJudge, JudgePool, Task
+
+
+def check_problem(item: ProblemItem, pool: JudgePool | None, judge: BodyJudge) -> None:
+    """Judge gold, empty and corrupted completion of a problem.
+
+    Raises:
+        BrokenSamples: a verdict is not the known one, or the verifier broke.
+        UsageError: the suite gives no corrupted completion that differs from gold.
+    """
+    faults = [fault for probe in probes(item.suite, item.problem) if (fault := _try(item, probe, pool, judge))]
+    if faults:
+        raise BrokenSamples("\n\n".join(faults))
+
+
+def _try(item: ProblemItem, probe: Probe, pool: JudgePool | None, judge: BodyJudge) -> str | None:
+    """What is wrong with the verdict on a probe; `None` where it is the known one."""
+    verdict = _verdict(item, probe, pool, judge)
+    known = {Status.PASS} if probe.right else {Status.FAIL, Status.TIMEOUT}
+    if verdict.status in known:
+        return None
+    wanted = "pass" if probe.right else "fail"
+    return (
+        f"{item.key}: the {probe.name} completion should {wanted}, the verdict is {verdict.status}\n"
+        f"completion: {probe.completion.text!r}\nextracted answer: {verdict.answer!r}\n{verdict.reason}".rstrip()
+    )
+
+
+def _verdict(item: ProblemItem, probe: Probe, pool: JudgePool | None, judge: BodyJudge) -> Verdict:
+    if pool:
+        return pool.submit(Task(item.key, probe.completion)).result()
+    return judge(item.problem, probe.completion)

@@ -1,0 +1,86 @@
+"""A function with a suite becomes one item a problem."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from pytest_passatk.core.errors import UsageError
+from pytest_passatk.core.plan import PlannedProblem, PlannedSuite
+from pytest_passatk.core.prompt import render_prompt
+from pytest_passatk.core.rows import load_problems
+from pytest_passatk.core.suite import Suite
+from pytest_passatk.harness.fixtures import fixture_names, refuse_narrow_fixtures
+from pytest_passatk.harness.item import ProblemItem
+from pytest_passatk.harness.settings import Settings
+from pytest_passatk.harness.verifier import VerifierDigest
+
+
+def collect_suite(
+    collector: pytest.Collector, name: str, suite: Suite, settings: Settings, judge: Callable[[ProblemItem], None]
+) -> Iterator[ProblemItem]:
+    """The items of a suite, which `judge` will run.
+
+    Raises:
+        UsageError: the suite, its rows or the options that apply to it ask for something that cannot be done.
+    """
+    where = f"{suite.file}: {name}"
+    _refuse_misuse(collector, suite, where)
+    marks = [*getattr(suite.body, "pytestmark", ())]
+    if not settings.check:
+        settings.orders(suite)
+        settings.choose_model(suite)
+    names = fixture_names(suite.body, where)
+    first = True
+    for problem in load_problems(suite, settings.limit):
+        prompt = render_prompt(suite, problem)
+        item = ProblemItem.from_parent(
+            collector, name=f"{name}[{problem.id}]", suite=suite, problem=problem, prompt=prompt, fixtures=names,
+            judge=judge,
+        )  # fmt: skip
+        item.add_marks(marks)
+        if first:
+            used = [str(name) for mark in item.iter_markers("usefixtures") for name in mark.args]
+            refuse_narrow_fixtures(item, [*names, *used], where)
+            first = False
+        yield item
+
+
+def _refuse_misuse(collector: pytest.Collector, suite: Suite, where: str) -> None:
+    if isinstance(collector, pytest.Class):
+        raise UsageError(f"{where}: a suite is a function of a module: move it out of class {collector.name}")
+    if any(mark.name == "parametrize" for mark in getattr(suite.body, "pytestmark", ())):
+        raise UsageError(f"{where}: a suite cannot be parametrized: put the parameters into its rows")
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The items of one suite that were selected."""
+
+    name: str
+    suite: Suite
+    items: tuple[ProblemItem, ...]
+
+    def plan(self, settings: Settings) -> PlannedSuite:
+        """The suite with the settings of this run. Raises UsageError."""
+        verifier = VerifierDigest(self.suite, settings.judge_timeout)
+        return PlannedSuite(
+            name=self.name,
+            model=settings.choose_model(self.suite),
+            params=settings.params(self.suite),
+            n=settings.samples(self.suite),
+            ks=settings.orders(self.suite),
+            extracts=self.suite.extract is not None,
+            problems=tuple(
+                PlannedProblem(item.problem.id, item.prompt, verifier.of(item.problem)) for item in self.items
+            ),
+        )
+
+
+def group_by_suite(items: Sequence[pytest.Item]) -> tuple[Collected, ...]:
+    """The selected problems by suite, in order of collection."""
+    groups: dict[str, list[ProblemItem]] = {}
+    for item in items:
+        if isinstance(item, ProblemItem):
+            groups.setdefault(item.key.suite, []).append(item)
+    return tuple(Collected(name, group[0].suite, tuple(group)) for name, group in groups.items())

@@ -1,0 +1,87 @@
+"""The item: one problem, which waits for the verdicts on its samples."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_passatk.core.plan import ProblemKey
+from pytest_passatk.core.problem import Problem
+from pytest_passatk.core.record import ProblemRecord
+from pytest_passatk.core.sample import Prompt
+from pytest_passatk.core.suite import Suite
+from pytest_passatk.core.verdict import Status
+from pytest_passatk.harness.status import SAMPLES, SOLVED
+
+
+class BrokenSamples(Exception):  # noqa: N818 - it names what the report shows
+    """The harness broke on some samples of a problem, so that its count says nothing."""
+
+
+class ProblemItem(pytest.Item):
+    """One problem of a suite.
+
+    Attributes:
+        suite: the suite as its file states it.
+        problem: the problem.
+        prompt: what the model is asked.
+        fixtures: the names of the fixtures that the body takes.
+        judge: runs the item.
+        key: the problem's name in the session.
+    """
+
+    def __init__(
+        self,
+        *,
+        suite: Suite,
+        problem: Problem,
+        prompt: Prompt,
+        fixtures: tuple[str, ...],
+        judge: Callable[["ProblemItem"], None],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.suite = suite
+        self.problem = problem
+        self.prompt = prompt
+        self.fixtures = fixtures
+        self.judge = judge
+        self.obj = suite.body  # conditions of skip marks are evaluated in its module
+        self.key = ProblemKey(self.nodeid[: -len(problem.id) - 2], problem.id)
+
+    def add_marks(self, marks: Iterable[pytest.Mark]) -> None:
+        """Apply the marks of the suite's function."""
+        for mark in marks:
+            self.own_markers.append(mark)
+            self.keywords[mark.name] = mark
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where the suite's function stands."""
+        return self.path, self.suite.body.__code__.co_firstlineno - 1, self.name
+
+    def runtest(self) -> None:
+        """Wait for the verdicts, and report them."""
+        self.judge(self)
+
+    def report(self, record: ProblemRecord) -> None:
+        """Turn a record into the outcome of this test: a count is no failure, a broken harness is one."""
+        self.user_properties += [(SOLVED, record.solved), (SAMPLES, record.planned)]
+        if record.errors:
+            raise BrokenSamples(self._describe(record))
+        for sample in record.samples:
+            if sample.verdict.status is Status.SKIP:
+                pytest.skip(sample.verdict.reason)
+
+    def _describe(self, record: ProblemRecord) -> str:
+        parts = [f"{len(record.errors)} of {record.planned} samples could not be judged; the estimate is withheld."]
+        parts += [
+            f"{self.key}#{sample.completion.index}:\n{sample.verdict.reason.rstrip()}" for sample in record.errors
+        ]
+        return "\n\n".join(parts)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The words of our own errors; pytest's traceback of any other."""
+        if isinstance(excinfo.value, BrokenSamples):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)

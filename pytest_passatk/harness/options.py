@@ -1,0 +1,198 @@
+"""The options: on the command line, in the environment and in the ini file, from one table.
+
+An option `n` is `--passatk-n` on the command line, `PASSATK_N` in the environment and `passatk_n` in the ini file; the
+first of these that is given wins. The commonest have a bare alias (`--n`) where no other plugin or conftest owns it.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from pytest_passatk.core.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option.
+
+    Attributes:
+        name: without prefix, with dashes.
+        help: one line for `--help`.
+        parse: turns text into the value; `None` for a flag.
+        metavar: stands for the value in `--help`.
+        bare: whether `--name` is an alias.
+    """
+
+    name: str
+    help: str
+    parse: Callable[[str], Any] | None = str
+    metavar: str | None = None
+    bare: bool = False
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The spellings on the command line, the one that is always there first."""
+        return (f"--passatk-{self.name}", f"--{self.name}") if self.bare else (f"--passatk-{self.name}",)
+
+    @property
+    def field(self) -> str:
+        """The name in Python."""
+        return self.name.replace("-", "_")
+
+    @property
+    def dest(self) -> str:
+        """The attribute of pytest's options, which is also the ini key."""
+        return f"passatk_{self.field}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return self.dest.upper()
+
+
+def at_least(low: int) -> Callable[[str], int]:
+    """A parser for whole numbers from `low` on."""
+
+    def parse(text: str) -> int:
+        number = int(text)
+        if number < low:
+            raise ValueError(f"must be at least {low}")
+        return number
+
+    return parse
+
+
+def between(low: float, high: float) -> Callable[[str], float]:
+    """A parser for numbers from `low` to `high`."""
+
+    def parse(text: str) -> float:
+        number = float(text)
+        if not low <= number <= high:
+            raise ValueError(f"must be from {low:g} to {high:g}")
+        return number
+
+    return parse
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """A parser for one of some words."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def parse_ks(text: str) -> tuple[int, ...]:
+    """`1,8` → (1, 8), ascending, without repetitions."""
+    return tuple(sorted({at_least(1)(part) for part in text.split(",")}))
+
+
+def parse_pairs(text: str) -> Mapping[str, str]:
+    """`a=1,b=x` → {"a": "1", "b": "x"}."""
+    pairs = [part.partition("=") for part in text.split(",") if part]
+    if any(not separator for _, separator, _ in pairs):
+        raise ValueError("must be key=value,key=value")
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def parse_truth(text: str) -> bool:
+    """A flag in the environment or the ini file."""
+    truth = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if text.lower() not in truth:
+        raise ValueError("must be true or false")
+    return truth[text.lower()]
+
+
+ANY = float("inf")
+
+OPTIONS = (
+    Option("model", "tiny, hf:PATH_OR_ID, vllm:PATH_OR_ID, PATH_OR_ID or pkg.mod:name", metavar="SPEC", bare=True),
+    Option("n", "samples a problem", at_least(1), "N", bare=True),
+    Option("k", "the k's of pass@k, such as 1,8", parse_ks, "K,K", bare=True),
+    Option("temperature", "sampling temperature; 0 is greedy", between(0, ANY), "T", bare=True),
+    Option("top-p", "nucleus sampling", between(0, 1), "P", bare=True),
+    Option("top-k", "sample from that many of the likeliest tokens; 0: from all", at_least(0), "K"),
+    Option("min-p", "drop tokens less likely than this share of the likeliest", between(0, 1), "P"),
+    Option("repetition-penalty", "penalty on tokens seen before; 1: none", between(0.01, ANY), "R"),
+    Option("max-tokens", "the longest completion", at_least(1), "N", bare=True),
+    Option("seed", "seed of the run", int, "SEED", bare=True),
+    Option("limit", "only the first problems of each suite", at_least(1), "N", bare=True),
+    Option("revision", "branch, tag or commit of the model on the Hub", metavar="REV", bare=True),
+    Option("adapter", "a LoRA adapter", metavar="PATH_OR_ID", bare=True),
+    Option("dtype", "auto, float32, bfloat16 or float16", one_of("auto", "float32", "bfloat16", "float16"), "TYPE"),
+    Option("device", "auto, cpu, cuda, cuda:1, mps, …", metavar="DEVICE"),
+    Option("quantization", "8bit or 4bit, through bitsandbytes", one_of("8bit", "4bit"), "BITS"),
+    Option("chat-template", "auto, none, or a file with a Jinja template", metavar="auto|none|FILE"),
+    Option("batch-tokens", "the most tokens in one batch of hf", at_least(1), "N"),
+    Option("model-args", "settings of the backend", parse_pairs, "KEY=VALUE,…"),
+    Option("judges", "processes that judge; default: one a core", at_least(1), "N"),
+    Option("judge-timeout", "seconds for judging one completion", between(0.01, ANY), "SECONDS"),
+    Option("judge-start", "fork, spawn or auto", one_of("auto", "fork", "spawn"), "HOW"),
+    Option("inline", "judge in the pytest process, without a time limit; implied by --pdb", None),
+    Option("check", "judge gold, empty and corrupted answers instead of a model's", None),
+    Option("no-cache", "neither read nor keep samples", None),
+    Option("store", "the store; default: .passatk/store.sqlite", metavar="PATH"),
+    Option("json", "write everything that the report knows", metavar="FILE"),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register the options that cannot collide, and the ini keys."""
+    group = parser.getgroup(
+        "passatk", "pass@k of language models (each option is also an ini key and PASSATK_… variable)"
+    )
+    for option in OPTIONS:
+        group.addoption(option.flags[0], **_attributes(option))
+        parser.addini(option.dest, option.help, default=None)
+
+
+def add_aliases(parser: pytest.Parser) -> None:
+    """Register the bare aliases that nobody else owns; to be called when every conftest has had its turn."""
+    # pytest offers no public view of the registered options, and registering one twice ends the start-up.
+    taken = {name for group in parser._groups for option in group.options for name in option.names()}  # noqa: SLF001
+    group = parser.getgroup("passatk")
+    for option in OPTIONS:
+        if option.bare and option.flags[1] not in taken:
+            group.addoption(option.flags[1], **{**_attributes(option), "help": f"same as {option.flags[0]}"})
+
+
+def _attributes(option: Option) -> dict[str, Any]:
+    if option.parse is None:
+        return {"dest": option.dest, "action": "store_true", "default": None, "help": option.help}
+    return {"dest": option.dest, "default": None, "metavar": option.metavar, "help": option.help}
+
+
+def read_options(config: pytest.Config) -> dict[str, Any]:
+    """The value of every option, by field; `None` where it is given nowhere.
+
+    Raises:
+        UsageError: a value does not parse; the message names the place that gave it.
+    """
+    return {option.field: _read(option, config) for option in OPTIONS}
+
+
+def _read(option: Option, config: pytest.Config) -> Any:
+    places = (
+        (option.flags[-1], config.getoption(option.dest, None)),
+        (option.variable, os.environ.get(option.variable) or None),
+        (f"{option.dest} in {config.inipath}", config.getini(option.dest) or None),
+    )
+    for place, value in places:
+        if value is not None:
+            return _parse(option, place, value)
+    return None
+
+
+def _parse(option: Option, place: str, value: Any) -> Any:
+    if value is True:
+        return value
+    try:
+        return (option.parse or parse_truth)(str(value))
+    except ValueError as error:
+        raise UsageError(f"{place}={value}: {error}; wanted: {option.help}") from error

@@ -1,0 +1,116 @@
+"""The owner of a run: the one process that holds store and models, and writes the report."""
+
+import shlex
+from datetime import UTC, datetime
+from functools import partial
+from time import monotonic
+
+import pytest
+
+import pytest_passatk
+from pytest_passatk.core.errors import PassatkError, UsageError
+from pytest_passatk.core.record import RunRecord
+from pytest_passatk.core.summary import SuiteSummary, summarize
+from pytest_passatk.harness.screen import Screen
+from pytest_passatk.harness.settings import Settings
+from pytest_passatk.models.registry import load
+from pytest_passatk.report import json_report
+from pytest_passatk.sampling.exchange import Exchange
+from pytest_passatk.sampling.threads import Sampler
+from pytest_passatk.store import Store
+
+LEAVING_SECONDS = 2.0  # how long an interrupted run waits for the sample in hand
+
+
+class Owner:
+    """Opens the store, samples when the plan is known, and reports at the end.
+
+    Args:
+        config: of pytest.
+        settings: of the run.
+
+    """
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self.settings = settings
+        self.exchange = Exchange(
+            partial(Store, settings.store), partial(load, options=settings.model_options), self._begin
+        )
+        self.screen = Screen(config, self.exchange)
+        self.sampler = Sampler(self.exchange)
+        self.run: RunRecord | None = None
+        self.summaries: tuple[SuiteSummary, ...] = ()
+        self._command = shlex.join(["pytest", *map(str, config.invocation_params.args)])
+        self._started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._clock = monotonic()
+        self._number: int | None = None
+        self._suites: list[int] = []
+
+    def _begin(self, exchange: Exchange) -> None:
+        """Note the run, say what it is going to do, and start sampling."""
+        books, store = exchange.books, exchange.store
+        if books is None or store is None:
+            return
+        self._number = store.start_run(
+            started=self._started, command=self._command, seed=books.plan.seed, version=pytest_passatk.__version__
+        )
+        for suite in books.plan.suites:
+            streams = [ledger.stream for ledger in books.of(suite)]
+            info = exchange.models[suite.model].info
+            self._suites.append(store.add_suite(self._number, suite, info, streams, books.reused[suite.name]))
+        self.screen.announce()
+        self.sampler.start()
+
+    def finish(self, status: int) -> int:
+        """End sampling, keep the record, write the report; returns the exit status of the run."""
+        try:
+            self._stop()
+            self._report()
+            status = self._judge(status)
+        except PassatkError as error:
+            self.screen.complain(str(error))
+            status = status or 1
+        self._leave(status)
+        return status
+
+    def summarize(self) -> None:
+        """Write the report on the terminal."""
+        self.screen.summarize(self.summaries, self.run.id if self.run else None, self.settings.store)
+
+    def _leave(self, status: int) -> None:
+        store = self.exchange.store
+        if store is None:
+            return
+        try:
+            if self._number is not None:
+                store.finish_run(self._number, seconds=monotonic() - self._clock, status=int(status))
+            store.close()
+        except PassatkError as error:  # the run is over: its result stands without this note
+            self.screen.complain(str(error))
+
+    def _stop(self) -> None:
+        self.exchange.close()
+        if self.sampler.ident is not None:
+            self.sampler.join(LEAVING_SECONDS)
+
+    def _report(self) -> None:
+        records, store = self.exchange.records(), self.exchange.store
+        if not records or store is None:
+            return
+        for number, record in zip(self._suites, records, strict=True):
+            store.finish_suite(number, record.model, record.seconds)
+        self.run = RunRecord(
+            self._number if self.settings.store else None, self._command, self.settings.seed, self._started,
+            monotonic() - self._clock, records,
+        )  # fmt: skip
+        self.summaries = tuple(map(summarize, records))
+        if self.settings.json:
+            json_report.write(self.settings.json, self.run, self.summaries)
+
+    def _judge(self, status: int) -> int:
+        """A run that failed, or whose estimate is withheld, is never green."""
+        if self.exchange.failure:
+            return int(pytest.ExitCode.USAGE_ERROR if isinstance(self.exchange.failure, UsageError) else 1)
+        if status == pytest.ExitCode.OK and any(summary.withheld for summary in self.summaries):
+            return int(pytest.ExitCode.TESTS_FAILED)
+        return status

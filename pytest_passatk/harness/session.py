@@ -1,0 +1,150 @@
+"""The session of one process: it plans, starts the judges, and hands each item its record."""
+
+import os
+from typing import Any
+
+import pytest
+from _pytest.skipping import evaluate_skip_marks
+
+from pytest_passatk.core.diversity import answer_classes
+from pytest_passatk.core.errors import PassatkError
+from pytest_passatk.core.plan import Plan
+from pytest_passatk.core.record import ProblemRecord
+from pytest_passatk.core.verdict import Status, Verdict
+from pytest_passatk.harness.bench import open_pool
+from pytest_passatk.harness.checks import check_problem
+from pytest_passatk.harness.collection import Collected, group_by_suite
+from pytest_passatk.harness.item import BrokenSamples, ProblemItem
+from pytest_passatk.harness.owner import Owner
+from pytest_passatk.harness.settings import Settings
+from pytest_passatk.judging import BodyJudge, JudgePool
+from pytest_passatk.sampling.exchange import Counter
+from pytest_passatk.sampling.link import Link
+from pytest_passatk.sampling.threads import Feeder
+
+PATIENCE = 0.1  # seconds between two looks at the progress
+
+
+class Session:
+    """What this process does in a run.
+
+    Without pytest-xdist one process owns the exchange, judges and runs the items. With it, the controller owns the
+    exchange, and the workers judge and run items through a link.
+
+    Args:
+        config: of pytest.
+        settings: of the run.
+    """
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self.config = config
+        self.settings = settings
+        self.owner: Owner | None = None
+        self.counter: Counter | None = None
+        self.pool: JudgePool | None = None
+        self.judges: dict[str, BodyJudge] = {}
+        self.refusal: PassatkError | None = None
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether this is a worker of pytest-xdist."""
+        return hasattr(self.config, "workerinput")
+
+    def own(self) -> Owner:
+        """Open the exchange in this process."""
+        if self.owner is None:
+            self.owner = Owner(self.config, self.settings)
+        return self.owner
+
+    def start(self, session: pytest.Session) -> None:
+        """Start judging and sampling for the selected items.
+
+        Raises:
+            pytest.UsageError: it cannot start; in a worker the first item says so instead.
+        """
+        selected = [item for item in session.items if isinstance(item, ProblemItem) and not evaluate_skip_marks(item)]
+        if not selected or self.config.option.collectonly:
+            return
+        try:
+            self._start(group_by_suite(selected))
+        except PassatkError as error:
+            self.refusal = error
+            if not self.is_worker:
+                raise pytest.UsageError(str(error)) from error
+
+    def _start(self, suites: tuple[Collected, ...]) -> None:
+        self.pool, self.judges = open_pool(suites, self.settings)
+        if self.settings.check:
+            return
+        plan = Plan(tuple(suite.plan(self.settings) for suite in suites), self.settings.seed)
+        self.counter = self._find_counter()
+        self.counter.open(plan)
+        if self.pool:
+            Feeder(self.counter, self.pool, self._name).start()
+
+    def _find_counter(self) -> Counter:
+        workerinput: dict[str, Any] = getattr(self.config, "workerinput", {})
+        if "passatk_address" in workerinput:
+            return Link(workerinput["passatk_address"], workerinput["passatk_key"])
+        return self.own().exchange
+
+    @property
+    def _name(self) -> str:
+        return f"{getattr(self.config, 'workerinput', {}).get('workerid', 'main')}:{os.getpid()}"
+
+    def judge(self, item: ProblemItem) -> None:
+        """Run an item: wait for its record and report it."""
+        try:
+            if self.refusal:
+                raise self.refusal
+            if self.settings.check:
+                check_problem(item, self.pool, self.judges[item.key.suite])
+            else:
+                self._judge(item)
+        except PassatkError as error:
+            item.session.shouldstop = f"the run ended early: {error}"
+            raise BrokenSamples(str(error)) from error
+
+    def _judge(self, item: ProblemItem) -> None:
+        if self.counter is None:  # planned without it: its skip mark no longer holds
+            pytest.skip("not part of the run's plan")
+        broken = self._judge_inline(item, self.counter) if self.pool is None else None
+        record = self._await(item, self.counter)
+        if item.suite.same:
+            self.counter.classify(item.key, _classify(item, record))
+        if broken:
+            raise broken
+        item.report(record)
+
+    def _await(self, item: ProblemItem, counter: Counter) -> ProblemRecord:
+        while (record := counter.wait(item.key, PATIENCE)) is None:
+            if self.owner:
+                self.owner.screen.tick()
+        if self.owner:
+            self.owner.screen.erase()
+        return record
+
+    def _judge_inline(self, item: ProblemItem, counter: Counter) -> Exception | None:
+        """Judge an item's samples here; returns the first error of the harness, with its frames, for a debugger."""
+        broken: Exception | None = None
+        while task := counter.take(self._name, item.key):
+            try:
+                verdict = self.judges[item.key.suite].hear(item.problem, task.completion)
+            except Exception as error:  # noqa: BLE001 - raised again when all samples are judged
+                error.add_note(f"on sample {task}; the estimate is withheld")
+                verdict, broken = Verdict(Status.ERROR, repr(error)), broken or error
+            counter.settle(task, verdict)
+        return broken
+
+    def finish(self, status: int) -> int:
+        """End the judges; in the owner, also end sampling and work out the report. Returns the exit status."""
+        if self.owner:
+            status = self.owner.finish(status)
+        if self.pool:
+            self.pool.close()
+        return status
+
+
+def _classify(item: ProblemItem, record: ProblemRecord) -> tuple[int, ...]:
+    answers = [sample.verdict.answer for sample in record.samples]
+    return tuple(answer_classes(answers, item.suite.same))

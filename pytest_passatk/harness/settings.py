@@ -1,0 +1,141 @@
+"""The settings of a run, resolved from its options."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_passatk.core.errors import UsageError
+from pytest_passatk.core.interval import default_ks
+from pytest_passatk.core.protocols import ModelOptions
+from pytest_passatk.core.sample import SamplingParams
+from pytest_passatk.core.suite import Suite
+from pytest_passatk.harness.options import read_options
+
+STORE = Path(".passatk", "store.sqlite")
+JUDGE_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the options of a run come to; `None` leaves a choice to the suite.
+
+    Attributes:
+        model: spec of the model.
+        n: samples a problem.
+        ks: the k's of pass@k.
+        sampling: those fields of SamplingParams that the run overrides.
+        seed: of the run.
+        limit: the most problems of a suite.
+        model_options: how to load the model.
+        judges: number of judge processes.
+        judge_timeout: seconds for one completion.
+        judge_start: `fork` or `spawn`.
+        inline: judge in the pytest process.
+        check: judge gold, empty and corrupted answers.
+        store: the store's file; `None` keeps nothing.
+        json: where to write the report.
+    """
+
+    model: str | None
+    n: int | None
+    ks: tuple[int, ...] | None
+    sampling: Mapping[str, Any]
+    seed: int
+    limit: int | None
+    model_options: ModelOptions
+    judges: int
+    judge_timeout: float
+    judge_start: str
+    inline: bool
+    check: bool
+    store: Path | None
+    json: Path | None
+
+    def choose_model(self, suite: Suite) -> str:
+        """The model that this run samples a suite with.
+
+        Raises:
+            UsageError: neither the run nor the suite names one.
+        """
+        model = self.model or suite.model
+        if model is None:
+            raise UsageError(
+                f"{suite.file}: {suite.body.__name__}: which model? Name one with --model: tiny (the embedded one), "
+                "hf:PATH_OR_ID (transformers), vllm:PATH_OR_ID, PATH_OR_ID (whichever of these is installed), "
+                "or pkg.mod:name (your own)"
+            )
+        return model
+
+    def params(self, suite: Suite) -> SamplingParams:
+        """How this run samples a suite."""
+        return replace(suite.params, **self.sampling)
+
+    def samples(self, suite: Suite) -> int:
+        """How many samples this run draws of each problem of a suite."""
+        return self.n or suite.n
+
+    def orders(self, suite: Suite) -> tuple[int, ...]:
+        """The k's that this run estimates for a suite.
+
+        Raises:
+            UsageError: a k is larger than n, or n > 1 at temperature 0.
+        """
+        n, where = self.samples(suite), f"{suite.file}: {suite.body.__name__}"
+        ks = tuple(sorted(set(self.ks or suite.ks or default_ks(n))))
+        if ks[-1] > n or ks[0] < 1:
+            raise UsageError(
+                f"{where}: pass@{ks[-1]} needs at least {ks[-1]} samples, n is {n}: raise --n or lower --k"
+            )
+        if n > 1 and self.params(suite).temperature == 0:
+            raise UsageError(
+                f"{where}: at temperature 0 all {n} samples of a problem are the same one: use --n 1, "
+                "or a temperature above 0"
+            )
+        return ks
+
+
+def resolve_settings(config: pytest.Config) -> Settings:
+    """The settings of a run. Raises UsageError."""
+    given = read_options(config)
+    overridden = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens")
+    return Settings(
+        model=given["model"],
+        n=given["n"],
+        ks=given["k"],
+        sampling={name: given[name] for name in overridden if given[name] is not None},
+        seed=given["seed"] or 0,
+        limit=given["limit"],
+        model_options=_model_options(given),
+        judges=given["judges"] or _cores(config),
+        judge_timeout=given["judge_timeout"] or JUDGE_TIMEOUT,
+        judge_start=_judge_start(given["judge_start"] or "auto"),
+        inline=bool(given["inline"] or config.getoption("usepdb", False) or config.getoption("trace", False)),
+        check=bool(given["check"]),
+        store=None if given["no_cache"] else Path(given["store"] or STORE).absolute(),
+        json=Path(given["json"]).absolute() if given["json"] else None,
+    )
+
+
+def _model_options(given: Mapping[str, Any]) -> ModelOptions:
+    names = ("revision", "dtype", "device", "adapter", "quantization", "chat_template", "batch_tokens")
+    chosen = {name: given[name] for name in names if given[name] is not None}
+    return ModelOptions(**chosen, args=given["model_args"] or {})
+
+
+def _cores(config: pytest.Config) -> int:
+    """The cores of this machine, shared among the workers of pytest-xdist."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
+    return max(1, cores // workers)
+
+
+def _judge_start(how: str) -> str:
+    """Forking is fast, but unsafe with the frameworks of macOS and absent on Windows."""
+    if how != "auto":
+        return how
+    return "fork" if sys.platform.startswith("linux") else "spawn"

@@ -1,0 +1,88 @@
+"""The session's side of the judges: submit a completion, get a future of its verdict."""
+
+import warnings
+from concurrent.futures import Future
+from contextlib import suppress
+from itertools import count
+from threading import Lock, Thread
+
+from pytest_passatk.core.errors import JudgeError
+from pytest_passatk.core.verdict import Verdict
+from pytest_passatk.judging.supervisor import Staffing, supervise
+from pytest_passatk.judging.task import OpenBench, Task
+
+CLOSING_SECONDS = 5.0  # the supervisor only has to kill its judges
+
+
+class JudgePool:
+    """Judge processes behind one supervisor; start it before any model is loaded.
+
+    Args:
+        open_bench: gives the judges; under spawn it is pickled.
+        judges: number of processes.
+        timeout: seconds for one completion.
+        start: `fork` or `spawn`.
+    """
+
+    def __init__(self, open_bench: OpenBench, *, judges: int, timeout: float, start: str) -> None:
+        staffing = Staffing(judges, start, timeout)
+        self.judges = judges
+        self._link, upstream = staffing.context.Pipe()
+        downstream = self._link if start == "fork" else None
+        self._process = staffing.context.Process(target=supervise, args=(upstream, downstream, open_bench, staffing))
+        with warnings.catch_warnings():
+            # Forking beside threads is reported since Python 3.12. The supervisor runs Python code only, and starts
+            # before models bring threads that hold locks.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._process.start()
+        upstream.close()
+        self._tickets = count()
+        self._futures: dict[int, Future[Verdict]] = {}
+        self._entries = Lock()  # guards the futures
+        self._sending = (
+            Lock()
+        )  # one message at a time; apart from the other, so that a full pipe cannot stop the reader
+        self._reader = Thread(target=self._read, name="passatk-verdicts", daemon=True)
+        self._reader.start()
+
+    def submit(self, task: Task) -> Future[Verdict]:
+        """Queue a completion for the next free judge.
+
+        Raises:
+            JudgeError: the pool is closed, or its supervisor died.
+        """
+        future: Future[Verdict] = Future()
+        with self._entries:
+            ticket = next(self._tickets)
+            self._futures[ticket] = future
+        self._send((ticket, task))
+        return future
+
+    def close(self) -> None:
+        """End the judges; verdicts that are still out become a JudgeError. Safe to call twice."""
+        with suppress(JudgeError):
+            self._send(None)  # closing the link here would not wake the reader
+        self._process.join(CLOSING_SECONDS)
+        self._process.kill()
+        self._process.join()
+        self._reader.join()
+        self._link.close()
+
+    def _send(self, message: tuple[int, Task] | None) -> None:
+        try:
+            with self._sending:
+                self._link.send(message)
+        except OSError as error:
+            raise JudgeError("the process that supervises the judges is gone") from error
+
+    def _read(self) -> None:
+        with suppress(EOFError, OSError):
+            while True:
+                ticket, verdict = self._link.recv()
+                with self._entries:
+                    future = self._futures.pop(ticket)
+                future.set_result(verdict)
+        with self._entries:
+            for future in self._futures.values():
+                future.set_exception(JudgeError("the process that supervises the judges is gone"))
+            self._futures.clear()

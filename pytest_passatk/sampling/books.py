@@ -1,0 +1,82 @@
+"""The ledgers of a session: opened from a plan and the store, filled by model and judges, read by the report."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from time import monotonic
+
+from pytest_passatk.core.plan import Plan, PlannedSuite, ProblemKey
+from pytest_passatk.core.protocols import Model
+from pytest_passatk.core.record import SuiteRecord
+from pytest_passatk.core.sample import Completion, Request
+from pytest_passatk.core.stream import stream_settings
+from pytest_passatk.sampling.ledger import Ledger
+from pytest_passatk.store import Store
+
+
+class Books:
+    """All ledgers of a plan.
+
+    Args:
+        plan: what to sample.
+        models: by spec; only their `info` is read here.
+        store: gives what earlier runs left, and gets to know the streams.
+    """
+
+    def __init__(self, plan: Plan, models: Mapping[str, Model], store: Store) -> None:
+        self.plan = plan
+        self.models = models
+        self.ledgers: dict[ProblemKey, Ledger] = {}
+        self.streams: defaultdict[str, list[Ledger]] = defaultdict(list)
+        self.reused: dict[str, int] = {}
+        self._spans: dict[str, tuple[float, float]] = {}
+        for suite in plan.suites:
+            self._open_suite(suite, store)
+
+    def _open_suite(self, suite: PlannedSuite, store: Store) -> None:
+        identity = self.models[suite.model].info.identity()
+        names = store.add_streams(
+            [stream_settings(identity, p.prompt, suite.params, self.plan.seed, p.id) for p in suite.problems]
+        )
+        found = store.completions(names, suite.n)
+        for problem, stream in zip(suite.problems, names, strict=True):
+            verdicts = store.verdicts(stream, problem.judge) if found[stream] else {}
+            known = {index: verdict for index, verdict in verdicts.items() if index in found[stream]}
+            ledger = Ledger(suite, problem, stream, found[stream], known)
+            self.ledgers[ledger.key] = ledger
+            self.streams[stream].append(ledger)
+        self.reused[suite.name] = sum(map(len, found.values()))
+
+    def of(self, suite: PlannedSuite) -> list[Ledger]:
+        """The ledgers of one suite, in order of the plan."""
+        return [self.ledgers[ProblemKey(suite.name, problem.id)] for problem in suite.problems]
+
+    def requests(self, suites: Iterable[PlannedSuite]) -> list[Request]:
+        """What the model still has to answer; a sample that two suites share is asked for once."""
+        missing = (
+            request for suite in suites for ledger in self.of(suite) for request in ledger.requests(self.plan.seed)
+        )
+        return list({(request.stream, request.index): request for request in missing}.values())
+
+    def enter(self, completion: Completion) -> Iterator[Ledger]:
+        """Put a completion where it is wanted; yields the ledgers that got it."""
+        now = monotonic()
+        for ledger in self.streams[completion.stream]:
+            if completion.index < ledger.suite.n and completion.index not in ledger.completions:
+                ledger.completions[completion.index] = completion
+                ledger.sampled += 1
+                first, _ = self._spans.get(ledger.suite.name, (now - completion.latency, now))
+                self._spans[ledger.suite.name] = (min(first, now - completion.latency), now)
+                yield ledger
+
+    def record(self, suite: PlannedSuite) -> SuiteRecord:
+        """What a suite came to so far."""
+        ledgers = self.of(suite)
+        first, last = self._spans.get(suite.name, (0.0, 0.0))
+        return SuiteRecord(
+            planned=suite,
+            model=self.models[suite.model].info,
+            problems=tuple(ledger.record() for ledger in ledgers),
+            reused=self.reused[suite.name],
+            sampled=sum(ledger.sampled for ledger in ledgers),
+            seconds=last - first,
+        )

@@ -1,0 +1,218 @@
+"""The exchange: where completions wait for judges, and verdicts for the items that asked for them.
+
+There is one in a run, in the process that owns store and model. Judges and items reach it directly, or through a
+`link` from the workers of pytest-xdist; they see the few methods of `Counter` either way.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from threading import Condition
+from time import monotonic
+from typing import Protocol
+
+from pytest_passatk.core.errors import PassatkError
+from pytest_passatk.core.plan import Plan, PlannedSuite, ProblemKey
+from pytest_passatk.core.protocols import Model
+from pytest_passatk.core.record import ProblemRecord, SuiteRecord
+from pytest_passatk.core.sample import Completion, FinishReason, Request
+from pytest_passatk.core.verdict import Status, Verdict
+from pytest_passatk.judging import Task
+from pytest_passatk.sampling.books import Books
+from pytest_passatk.sampling.ledger import Ledger
+from pytest_passatk.sampling.progress import Progress
+from pytest_passatk.store import Store
+
+UNSAVED = 64  # verdicts kept back at most; losing them costs judging again, never a sample
+
+
+class Counter(Protocol):
+    """What judges and items ask of the exchange. Every method raises PassatkError where the run has failed."""
+
+    def open(self, plan: Plan) -> None:
+        """Announce what this process is going to judge; every process of a run announces the same."""
+
+    def take(self, owner: str, only: ProblemKey | None = None) -> Task | None:
+        """The next completion to judge, of one problem or of any; waits for it; `None` when no more will come."""
+
+    def settle(self, task: Task, verdict: Verdict) -> None:
+        """Hand in a verdict."""
+
+    def wait(self, key: ProblemKey, timeout: float) -> ProblemRecord | None:
+        """The record of a problem once all its samples have a verdict; `None` when that takes longer (seconds)."""
+
+    def classify(self, key: ProblemKey, classes: tuple[int, ...]) -> None:
+        """Hand in the answer classes of a problem's samples."""
+
+
+class Exchange:
+    """The counter that owns ledgers, store and models.
+
+    Args:
+        open_store: gives the place where samples and verdicts are kept; called when there is a plan, not before.
+        load: gives the model for a spec.
+        on_open: called once when the plan is known, before any sample is drawn.
+    """
+
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        load: Callable[[str], Model],
+        on_open: Callable[["Exchange"], None] = lambda _: None,
+    ) -> None:
+        self.store: Store | None = None
+        self.progress = Progress()
+        self.models: dict[str, Model] = {}
+        self.books: Books | None = None
+        self.failure: PassatkError | None = None
+        self.closed = False
+        self._open_store = open_store
+        self._load = load
+        self._on_open = on_open
+        self._condition = Condition()
+        self._pending: deque[Task] = deque()
+        self._taken: dict[tuple[ProblemKey, int], tuple[str, Task]] = {}
+        self._unsaved: list[tuple[str, int, str, Verdict]] = []
+
+    def open(self, plan: Plan) -> None:
+        """See Counter: names the models, and looks up what the store has."""
+        with self._condition:
+            self._check()
+            if self.books is not None:
+                return
+            try:
+                self.store = self._open_store()
+                self.models.update({spec: self._load(spec) for spec in plan.by_model()})
+                self.books = Books(plan, self.models, self.store)
+            except PassatkError as error:
+                self.failure = error
+                raise
+            for ledger in self.books.ledgers.values():
+                self._welcome(ledger)
+            self._on_open(self)
+            self._condition.notify_all()
+
+    def take(self, owner: str, only: ProblemKey | None = None) -> Task | None:
+        """See Counter."""
+        with self._condition:
+            while True:
+                self._check()
+                if task := self._next(only):
+                    self._taken[task.key, task.completion.index] = (owner, task)
+                    return task
+                if self.closed or self._finished(only):
+                    return None
+                self._condition.wait()
+
+    def settle(self, task: Task, verdict: Verdict) -> None:
+        """See Counter; a second verdict on a sample is ignored."""
+        with self._condition:
+            ledger, index = self._ledger(task.key), task.completion.index
+            self._taken.pop((task.key, index), None)
+            if index not in ledger.verdicts:
+                self._enter(ledger, index, verdict)
+            self._condition.notify_all()
+
+    def wait(self, key: ProblemKey, timeout: float) -> ProblemRecord | None:
+        """See Counter."""
+        deadline = monotonic() + timeout
+        with self._condition:
+            while not self._ledger(key).settled:
+                self._check()
+                left = deadline - monotonic()
+                if left <= 0:
+                    return None
+                self._condition.wait(left)
+            return self._ledger(key).record()
+
+    def classify(self, key: ProblemKey, classes: tuple[int, ...]) -> None:
+        """See Counter."""
+        with self._condition:
+            self._ledger(key).classes = classes
+
+    def abandon(self, owner: str) -> None:
+        """Put back what an owner took and will not judge any more, because its process died."""
+        with self._condition:
+            lost = [place for place, (holder, _) in self._taken.items() if holder == owner]
+            self._pending.extendleft(self._taken.pop(place)[1] for place in lost)
+            self._condition.notify_all()
+
+    def requests(self, suites: tuple[PlannedSuite, ...]) -> list[Request]:
+        """What the model of some suites still has to answer."""
+        with self._condition:
+            return self.books.requests(suites) if self.books else []
+
+    def deliver(self, completion: Completion) -> None:
+        """Keep a completion and queue it for the judges; one that the model could not give is an ERROR at once.
+
+        Raises:
+            StoreError: it could not be kept.
+        """
+        lost = completion.finish_reason is FinishReason.ABORT
+        kept = completion if lost or self.store is None else self.store.add_completion(completion)
+        with self._condition:
+            self.progress.note_completion(kept.tokens, completion.latency)
+            for ledger in self.books.enter(kept) if self.books else ():
+                if lost:
+                    self._enter(ledger, kept.index, Verdict(Status.ERROR, kept.error or "the model gave no answer"))
+                else:
+                    self._pending.append(Task(ledger.key, kept))
+            self._condition.notify_all()
+
+    def fail(self, error: PassatkError) -> None:
+        """End the run for everybody who waits; what was finished is kept."""
+        with self._condition:
+            self.failure = self.failure or error
+            self._condition.notify_all()
+
+    def close(self) -> None:
+        """End all waiting, and keep every verdict."""
+        with self._condition:
+            self.closed = True
+            self._condition.notify_all()
+            self._save()
+
+    def records(self) -> tuple[SuiteRecord, ...]:
+        """What every suite came to so far."""
+        with self._condition:
+            return tuple(self.books.record(suite) for suite in self.books.plan.suites) if self.books else ()
+
+    def _ledger(self, key: ProblemKey) -> Ledger:
+        if self.books is None or key not in self.books.ledgers:
+            raise PassatkError(f"{key}: not part of this run; every process of a run has to collect the same problems")
+        return self.books.ledgers[key]
+
+    def _welcome(self, ledger: Ledger) -> None:
+        """Count what the store had of a problem, and queue what of it has no verdict."""
+        self.progress.planned += ledger.suite.n
+        self.progress.reused += len(ledger.completions)
+        for verdict in ledger.verdicts.values():
+            self.progress.note_verdict(verdict.status)
+        self._pending.extend(Task(ledger.key, completion) for completion in ledger.unjudged())
+
+    def _next(self, only: ProblemKey | None) -> Task | None:
+        for task in self._pending:
+            if only is None or task.key == only:
+                self._pending.remove(task)
+                return task
+        return None
+
+    def _finished(self, only: ProblemKey | None) -> bool:
+        if only is not None:
+            return self._ledger(only).settled
+        return self.books is not None and self.progress.judged == self.progress.planned
+
+    def _enter(self, ledger: Ledger, index: int, verdict: Verdict) -> None:
+        ledger.verdicts[index] = verdict
+        self.progress.note_verdict(verdict.status)
+        self._unsaved.append((ledger.stream, index, ledger.problem.judge, verdict))
+        if len(self._unsaved) >= UNSAVED:
+            self._save()
+
+    def _save(self) -> None:
+        unsaved, self._unsaved = self._unsaved, []
+        if unsaved and self.store:
+            self.store.add_verdicts(unsaved)
+
+    def _check(self) -> None:
+        if self.failure:
+            raise self.failure

@@ -1,0 +1,99 @@
+"""Reaching the exchange from another process of the same run, over a local socket with a secret key.
+
+Each connection carries one call at a time, and each calling thread has its own, because a call may wait for a sample.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Client, Connection, Listener
+from secrets import token_bytes
+from threading import Thread, local
+from typing import Any
+
+from pytest_passatk.core.errors import PassatkError
+from pytest_passatk.core.plan import Plan, ProblemKey
+from pytest_passatk.core.record import ProblemRecord
+from pytest_passatk.core.verdict import Verdict
+from pytest_passatk.judging import Task
+from pytest_passatk.sampling.exchange import Exchange
+
+
+class Switchboard:
+    """Serves an exchange to the other processes of a run; `address` and `key` are what they need."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.key = token_bytes(32)
+        self._listener = Listener(authkey=self.key)
+        self.address = self._listener.address
+        Thread(target=self._accept, name="passatk-switchboard", daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more calls."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection = self._listener.accept()
+            except OSError:
+                return
+            Thread(target=self._serve, args=(connection,), name="passatk-line", daemon=True).start()
+
+    def _serve(self, connection: Connection) -> None:
+        owners: set[str] = set()
+        with suppress(EOFError, OSError), connection:
+            while True:
+                method, arguments = connection.recv()
+                if method == "take":
+                    owners.add(arguments[0])
+                connection.send(self._call(method, arguments))
+        for owner in owners:
+            self.exchange.abandon(owner)
+
+    def _call(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        call: Callable[..., Any] = getattr(self.exchange, method)
+        try:
+            return call(*arguments)
+        except PassatkError as error:
+            return error
+
+
+class Link:
+    """The exchange as another process sees it; see Counter for the methods."""
+
+    def __init__(self, address: Any, key: bytes) -> None:
+        self._address = address
+        self._key = key
+        self._lines = local()
+
+    def open(self, plan: Plan) -> None:
+        """See Counter."""
+        self._call("open", plan)
+
+    def take(self, owner: str, only: ProblemKey | None = None) -> Task | None:
+        """See Counter."""
+        task: Task | None = self._call("take", owner, only)
+        return task
+
+    def settle(self, task: Task, verdict: Verdict) -> None:
+        """See Counter."""
+        self._call("settle", task, verdict)
+
+    def wait(self, key: ProblemKey, timeout: float) -> ProblemRecord | None:
+        """See Counter."""
+        record: ProblemRecord | None = self._call("wait", key, timeout)
+        return record
+
+    def classify(self, key: ProblemKey, classes: tuple[int, ...]) -> None:
+        """See Counter."""
+        self._call("classify", key, classes)
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        if not hasattr(self._lines, "line"):
+            self._lines.line = Client(self._address, authkey=self._key)
+        self._lines.line.send((method, arguments))
+        answer = self._lines.line.recv()
+        if isinstance(answer, PassatkError):
+            raise answer
+        return answer

@@ -1,0 +1,89 @@
+"""The threads that keep an exchange moving: one drains the model, one feeds the judges."""
+
+from collections.abc import Generator
+from concurrent.futures import Future
+from contextlib import closing, suppress
+from functools import partial
+from threading import Semaphore, Thread
+
+from pytest_passatk.core.errors import ModelError, PassatkError
+from pytest_passatk.core.plan import PlannedSuite
+from pytest_passatk.core.protocols import Model
+from pytest_passatk.core.verdict import Verdict
+from pytest_passatk.judging import JudgePool, Task
+from pytest_passatk.sampling.exchange import Counter, Exchange
+
+
+class Sampler(Thread):
+    """Asks each model for all that is missing, one model after the other.
+
+    Args:
+        exchange: gets the completions, in the order in which they finish.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__(name="passatk-sampler", daemon=True)
+        self.exchange = exchange
+
+    def run(self) -> None:
+        """Sample until everything is answered, the exchange closes, or a model fails."""
+        books = self.exchange.books
+        try:
+            for spec, suites in books.plan.by_model().items() if books else ():
+                with closing(self.exchange.models[spec]) as model:
+                    self._drain(model, suites)
+        except PassatkError as error:
+            self.exchange.fail(error)
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises has to reach those who wait
+            failure = ModelError(f"the model stopped: {type(error).__name__}: {error}; the same command resumes")
+            failure.__cause__ = error
+            self.exchange.fail(failure)
+
+    def _drain(self, model: Model, suites: tuple[PlannedSuite, ...]) -> None:
+        missing = {(request.stream, request.index): request for request in self.exchange.requests(suites)}
+        if not missing:
+            return
+        completions = model.sample(list(missing.values()))
+        try:
+            for completion in completions:
+                if self.exchange.closed:
+                    return
+                missing.pop((completion.stream, completion.index))
+                self.exchange.deliver(completion)
+        finally:
+            if isinstance(completions, Generator):
+                completions.close()  # an iterator that stops early must not wait for the garbage collector
+        for request in missing.values():
+            raise ModelError(
+                f"{model.info.backend}:{model.info.name} left {len(missing)} requests without an answer, the first "
+                f"of them {request.problem_id}#{request.index}; the same command asks for them again"
+            )
+
+
+class Feeder(Thread):
+    """Moves completions from a counter to a pool of judges, and verdicts back.
+
+    Args:
+        counter: the exchange, or a link to it.
+        pool: the judges.
+        owner: names this process, so that what it took can be given to another when it dies.
+    """
+
+    def __init__(self, counter: Counter, pool: JudgePool, owner: str) -> None:
+        super().__init__(name="passatk-feeder", daemon=True)
+        self.counter = counter
+        self.pool = pool
+        self.owner = owner
+        # One in the hand of each judge and one behind it: more would keep work from other processes.
+        self._room = Semaphore(2 * pool.judges)
+
+    def run(self) -> None:
+        """Feed until no more completions will come."""
+        with suppress(PassatkError, EOFError, OSError):  # those who wait for verdicts see the failure, and report it
+            while self._room.acquire() and (task := self.counter.take(self.owner)):
+                self.pool.submit(task).add_done_callback(partial(self._settle, task))
+
+    def _settle(self, task: Task, future: Future[Verdict]) -> None:
+        self._room.release()
+        with suppress(PassatkError, EOFError, OSError):
+            self.counter.settle(task, future.result())
