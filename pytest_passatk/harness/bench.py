@@ -87,7 +87,7 @@ class Recollected:
         """Collect in the judge's process."""
         catcher = _Catcher()
         inifile = ["-c", self.inifile] if self.inifile else []
-        quiet = ["--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:xdist"]
+        quiet = ["--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
         # What the session's command line selected does not matter here: tasks name their problem.
         override = ["-o", "addopts=", "--passatk-check"]
         pytest.main([*quiet, *override, "--rootdir", self.root, *inifile, *self.files], plugins=[catcher])

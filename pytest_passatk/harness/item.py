@@ -74,10 +74,11 @@ class ProblemItem(pytest.Item):
                 pytest.skip(sample.verdict.reason)
 
     def _describe(self, record: ProblemRecord) -> str:
+        indices: dict[str, list[str]] = {}
+        for sample in record.errors:
+            indices.setdefault(sample.verdict.reason.rstrip(), []).append(f"#{sample.completion.index}")
         parts = [f"{len(record.errors)} of {record.planned} samples could not be judged; the estimate is withheld."]
-        parts += [
-            f"{self.key}#{sample.completion.index}:\n{sample.verdict.reason.rstrip()}" for sample in record.errors
-        ]
+        parts += [f"{self.key}{' '.join(names)}:\n{reason}" for reason, names in indices.items()]
         return "\n\n".join(parts)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:

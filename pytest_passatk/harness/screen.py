@@ -95,15 +95,10 @@ class Screen:
         if self.reporter is None or not summaries:
             return
         writer = self.reporter._tw  # noqa: SLF001 - width and encoding have no public view
-        encoding = getattr(writer._file, "encoding", None) or "utf-8"  # noqa: SLF001
-        text = table.render(
-            summaries,
-            width=writer.fullwidth,
-            color=writer.hasmarkup,
-            ascii_only=not encoding.lower().startswith("utf"),
-        )
+        encoding = getattr(writer._file, "encoding", None) or "utf-8"  # noqa: SLF001 - as above
+        text = table.render(summaries, width=writer.fullwidth, color=writer.hasmarkup, encoding=encoding)
         self.reporter.section("pass@k")
-        self.reporter.write(text)
+        self.reporter.write(text.rstrip("\n") + "\n")
         if run is not None:
             self.reporter.write_line(f"run {run} in {store}; its samples: passatk show {run}")
 

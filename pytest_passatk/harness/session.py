@@ -42,6 +42,7 @@ class Session:
         self.owner: Owner | None = None
         self.counter: Counter | None = None
         self.pool: JudgePool | None = None
+        self.feeder: Feeder | None = None
         self.judges: dict[str, BodyJudge] = {}
         self.refusal: PassatkError | None = None
 
@@ -80,7 +81,8 @@ class Session:
         self.counter = self._find_counter()
         self.counter.open(plan)
         if self.pool:
-            Feeder(self.counter, self.pool, self._name).start()
+            self.feeder = Feeder(self.counter, self.pool, self._name)
+            self.feeder.start()
 
     def _find_counter(self) -> Counter:
         workerinput: dict[str, Any] = getattr(self.config, "workerinput", {})
@@ -138,6 +140,8 @@ class Session:
 
     def finish(self, status: int) -> int:
         """End the judges; in the owner, also end sampling and work out the report. Returns the exit status."""
+        if self.feeder:
+            self.feeder.leave()
         if self.owner:
             status = self.owner.finish(status)
         if self.pool:

@@ -10,6 +10,7 @@ from pytest_passatk.core.errors import JudgeError
 from pytest_passatk.core.verdict import Verdict
 from pytest_passatk.judging.supervisor import Staffing, supervise
 from pytest_passatk.judging.task import OpenBench, Task
+from pytest_passatk.judging.worker import Broken
 
 CLOSING_SECONDS = 5.0  # the supervisor only has to kill its judges
 
@@ -36,6 +37,7 @@ class JudgePool:
             warnings.simplefilter("ignore", DeprecationWarning)
             self._process.start()
         upstream.close()
+        self._end = "the process that supervises the judges is gone"
         self._tickets = count()
         self._futures: dict[int, Future[Verdict]] = {}
         self._entries = Lock()  # guards the futures
@@ -73,16 +75,17 @@ class JudgePool:
             with self._sending:
                 self._link.send(message)
         except OSError as error:
-            raise JudgeError("the process that supervises the judges is gone") from error
+            raise JudgeError(self._end) from error
 
     def _read(self) -> None:
         with suppress(EOFError, OSError):
-            while True:
-                ticket, verdict = self._link.recv()
+            while not isinstance(message := self._link.recv(), Broken):
+                ticket, verdict = message
                 with self._entries:
                     future = self._futures.pop(ticket)
                 future.set_result(verdict)
+            self._end = message.reason
         with self._entries:
             for future in self._futures.values():
-                future.set_exception(JudgeError("the process that supervises the judges is gone"))
+                future.set_exception(JudgeError(self._end))
             self._futures.clear()

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkContext, SpawnContext
@@ -47,7 +48,7 @@ class Supervisor:
     """Hands tasks to judges and their verdicts back.
 
     Args:
-        upstream: receives (ticket, Task), sends (ticket, Verdict).
+        upstream: receives (ticket, Task), sends (ticket, Verdict), or Broken as its last word; `None` ends it.
         open_bench: passed on to the judges.
         staffing: how to staff the bench.
     """
@@ -72,6 +73,9 @@ class Supervisor:
                 self._kill(seat)
 
     def _step(self) -> bool:
+        if self.broken:
+            self.upstream.send(Broken(self.broken))
+            return False
         self._assign()
         ready = wait([self.upstream, *(seat.link for seat in self.seats)], self._patience())
         if self.upstream in ready and not self._receive():
@@ -100,10 +104,6 @@ class Supervisor:
         return message is not None
 
     def _assign(self) -> None:
-        if self.broken:
-            while self.waiting:
-                ticket, _ = self.waiting.popleft()
-                self.upstream.send((ticket, Verdict(Status.ERROR, self.broken)))
         for seat in self.seats:
             if self.waiting and seat.ready and seat.task is None:
                 seat.task = self.waiting.popleft()
@@ -111,12 +111,12 @@ class Supervisor:
                 seat.link.send(seat.task[1])
 
     def _listen(self, seat: Seat) -> None:
-        try:
+        message = None
+        with suppress(EOFError, OSError):
             message = seat.link.recv()
-        except (EOFError, OSError):
+        if message is None:  # not inside an except clause: the fork of the next judge would carry the exception along
             self._bury(seat)
-            return
-        if isinstance(message, Ready):
+        elif isinstance(message, Ready):
             seat.ready = True
         elif isinstance(message, Broken):
             self.broken = f"the judges did not start:\n{message.reason}"
@@ -129,6 +129,7 @@ class Supervisor:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         if not seat.ready:
             self.broken = self.broken or f"a judge ended with {how} before it could start"
+            return
         self._answer(seat, Verdict(Status.ERROR, f"the body ended its judge's process ({how})"))
         self._replace(seat)
 
@@ -140,8 +141,7 @@ class Supervisor:
     def _replace(self, seat: Seat) -> None:
         self._kill(seat)
         self.seats.remove(seat)
-        if not self.broken:
-            self.seats.append(self._fill_seat(self.seats))
+        self.seats.append(self._fill_seat(self.seats))
 
     def _fill_seat(self, others: list[Seat]) -> Seat:
         ours, theirs = self.staffing.context.Pipe()

@@ -43,6 +43,12 @@ class Counter(Protocol):
     def classify(self, key: ProblemKey, classes: tuple[int, ...]) -> None:
         """Hand in the answer classes of a problem's samples."""
 
+    def leave(self, owner: str) -> None:
+        """Take nothing more; what was taken and not settled goes to others."""
+
+    def fail(self, error: PassatkError) -> None:
+        """End the run for everybody who waits; what was finished is kept."""
+
 
 class Exchange:
     """The counter that owns ledgers, store and models.
@@ -71,6 +77,7 @@ class Exchange:
         self._condition = Condition()
         self._pending: deque[Task] = deque()
         self._taken: dict[tuple[ProblemKey, int], tuple[str, Task]] = {}
+        self._gone: set[str] = set()
         self._unsaved: list[tuple[str, int, str, Verdict]] = []
 
     def open(self, plan: Plan) -> None:
@@ -96,10 +103,12 @@ class Exchange:
         with self._condition:
             while True:
                 self._check()
+                if self.closed or owner in self._gone:
+                    return None
                 if task := self._next(only):
                     self._taken[task.key, task.completion.index] = (owner, task)
                     return task
-                if self.closed or self._finished(only):
+                if self._finished(only):
                     return None
                 self._condition.wait()
 
@@ -129,9 +138,10 @@ class Exchange:
         with self._condition:
             self._ledger(key).classes = classes
 
-    def abandon(self, owner: str) -> None:
-        """Put back what an owner took and will not judge any more, because its process died."""
+    def leave(self, owner: str) -> None:
+        """See Counter; also said for a process that died."""
         with self._condition:
+            self._gone.add(owner)
             lost = [place for place, (holder, _) in self._taken.items() if holder == owner]
             self._pending.extendleft(self._taken.pop(place)[1] for place in lost)
             self._condition.notify_all()
@@ -159,7 +169,7 @@ class Exchange:
             self._condition.notify_all()
 
     def fail(self, error: PassatkError) -> None:
-        """End the run for everybody who waits; what was finished is kept."""
+        """See Counter."""
         with self._condition:
             self.failure = self.failure or error
             self._condition.notify_all()

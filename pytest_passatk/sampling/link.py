@@ -49,7 +49,7 @@ class Switchboard:
                     owners.add(arguments[0])
                 connection.send(self._call(method, arguments))
         for owner in owners:
-            self.exchange.abandon(owner)
+            self.exchange.leave(owner)
 
     def _call(self, method: str, arguments: tuple[Any, ...]) -> Any:
         call: Callable[..., Any] = getattr(self.exchange, method)
@@ -88,6 +88,14 @@ class Link:
     def classify(self, key: ProblemKey, classes: tuple[int, ...]) -> None:
         """See Counter."""
         self._call("classify", key, classes)
+
+    def leave(self, owner: str) -> None:
+        """See Counter."""
+        self._call("leave", owner)
+
+    def fail(self, error: PassatkError) -> None:
+        """See Counter."""
+        self._call("fail", error)
 
     def _call(self, method: str, *arguments: Any) -> Any:
         if not hasattr(self._lines, "line"):

@@ -1,12 +1,12 @@
 """The threads that keep an exchange moving: one drains the model, one feeds the judges."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from threading import Semaphore, Thread
 
-from pytest_passatk.core.errors import ModelError, PassatkError
+from pytest_passatk.core.errors import JudgeError, ModelError, PassatkError
 from pytest_passatk.core.plan import PlannedSuite
 from pytest_passatk.core.protocols import Model
 from pytest_passatk.core.verdict import Verdict
@@ -74,16 +74,33 @@ class Feeder(Thread):
         self.counter = counter
         self.pool = pool
         self.owner = owner
+        self._left = False
         # One in the hand of each judge and one behind it: more would keep work from other processes.
         self._room = Semaphore(2 * pool.judges)
 
     def run(self) -> None:
         """Feed until no more completions will come."""
-        with suppress(PassatkError, EOFError, OSError):  # those who wait for verdicts see the failure, and report it
+        with self._told():
             while self._room.acquire() and (task := self.counter.take(self.owner)):
                 self.pool.submit(task).add_done_callback(partial(self._settle, task))
 
     def _settle(self, task: Task, future: Future[Verdict]) -> None:
         self._room.release()
-        with suppress(PassatkError, EOFError, OSError):
+        with self._told():
             self.counter.settle(task, future.result())
+
+    def leave(self) -> None:
+        """Take nothing more, because this process is done."""
+        with suppress(PassatkError, EOFError, OSError):
+            self.counter.leave(self.owner)
+        self._left = True
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Judges that are gone end the run; any other failure is told to those who wait for verdicts."""
+        with suppress(PassatkError, EOFError, OSError):
+            try:
+                yield
+            except JudgeError as error:
+                if not self._left:
+                    self.counter.fail(error)
