@@ -1,0 +1,134 @@
+"""`passatk export`: the samples of a run, as other programs read them; a few at a time, however many there are."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import islice
+from json import dumps
+from pathlib import Path
+from typing import IO, Any
+
+from pytest_passatk.commands.lookup import add_run_arguments, find_run, find_suites
+from pytest_passatk.core.errors import MissingExtraError, UsageError
+from pytest_passatk.report.output import replacing
+from pytest_passatk.store import Store, SuiteRow
+from pytest_passatk.store.text import storable
+
+NAME = "export"
+HELP = "write the samples of a run to a file"
+DESCRIPTION = (
+    "Write the samples of a run: `jsonl` and `parquet` have all of them, one a line or row; `human-eval` has "
+    "those with a verdict, in the form of human-eval's results."
+)
+ROWS = 1000  # rows of a Parquet table that are held at once
+RESULTS = {"pass": "passed", "fail": "failed: ", "timeout": "timed out"}  # as human-eval words them
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """One sample of a suite; docs/command-line.md describes the columns."""
+
+    suite: str
+    problem: str
+    index: int
+    prompt: Any
+    text: str | None
+    tokens: int | None
+    finish: str | None
+    answer: str | None
+    status: str | None
+    reason: str | None
+    seconds: float | None
+    latency: float | None
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Which run, as what, and where to."""
+    add_run_arguments(parser)
+    parser.add_argument("--format", required=True, choices=FORMATS, help="how to write a sample")
+    parser.add_argument("--output", metavar="FILE", type=Path, help="the file (default: standard output)")
+
+
+def run(store: Store, chosen: Namespace) -> None:
+    """Write the samples."""
+    found = find_run(store, chosen.run)
+    suites = find_suites(store, found, chosen.suite)
+    FORMATS[chosen.format](store, suites, chosen.output)
+
+
+def _write_jsonl(store: Store, suites: Sequence[SuiteRow], output: Path | None) -> None:
+    with _lines(output) as stream:
+        for sample in _samples(store, suites):
+            stream.write(dumps(asdict(sample), ensure_ascii=False) + "\n")
+
+
+def _write_human_eval(store: Store, suites: Sequence[SuiteRow], output: Path | None) -> None:
+    if len(suites) > 1:
+        titles = ", ".join(suite.title for suite in suites)
+        raise UsageError(f"human-eval's form names no suite, and the run has {titles}: choose one with --suite")
+    with _lines(output) as stream:
+        for sample in _samples(store, suites):
+            if sample.status in RESULTS and sample.text is not None:
+                stream.write(dumps(_human_eval(sample), ensure_ascii=False) + "\n")
+
+
+def _human_eval(sample: Exported) -> dict[str, Any]:
+    result = RESULTS[sample.status or ""] + ((sample.reason or "") if sample.status == "fail" else "")
+    return {
+        "task_id": sample.problem,
+        "completion": sample.text,
+        "result": result,
+        "passed": sample.status == "pass",
+    }
+
+
+def _write_parquet(store: Store, suites: Sequence[SuiteRow], output: Path | None) -> None:
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - an extra, and slow to import
+        from pyarrow import parquet  # noqa: PLC0415 - likewise
+    except ImportError as error:
+        raise MissingExtraError("--format parquet", "pyarrow", "hub") from error
+    if output is None:
+        raise UsageError("--format parquet writes a binary file: name it with --output")
+    schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in COLUMNS.items()])
+    samples = _samples(store, suites)
+    with replacing(output, "wb") as stream, parquet.ParquetWriter(stream, schema) as writer:
+        while rows := [_flat(sample) for sample in islice(samples, ROWS)]:
+            writer.write_table(pa.Table.from_pylist(rows, schema))
+
+
+def _flat(sample: Exported) -> dict[str, Any]:
+    """The sample with its prompt as one string: a column has one type, so a chat goes in as JSON."""
+    prompt = sample.prompt if isinstance(sample.prompt, str) else dumps(sample.prompt, ensure_ascii=False)
+    return asdict(sample) | {"prompt": storable(prompt)}
+
+
+def _samples(store: Store, suites: Sequence[SuiteRow]) -> Iterator[Exported]:
+    for suite in suites:
+        for problem in store.problems(suite.id):
+            for s in problem.samples:
+                yield Exported(
+                    suite.title, problem.id, s.index, problem.prompt, s.text, s.tokens, s.finish, s.answer, s.status,
+                    s.reason, s.seconds, s.latency,
+                )  # fmt: skip
+
+
+@contextmanager
+def _lines(output: Path | None) -> Iterator[IO[str]]:
+    if output is not None:
+        with replacing(output) as stream:
+            yield stream
+    else:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(encoding="utf-8")  # JSON Lines are UTF-8 on every terminal
+        yield sys.stdout
+
+
+FORMATS = {"jsonl": _write_jsonl, "parquet": _write_parquet, "human-eval": _write_human_eval}
+COLUMNS = {
+    "suite": "string", "problem": "string", "index": "int64", "prompt": "string", "text": "string",
+    "tokens": "int64", "finish": "string", "answer": "string", "status": "string", "reason": "string",
+    "seconds": "float64", "latency": "float64",
+}  # fmt: skip

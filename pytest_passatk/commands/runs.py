@@ -1,0 +1,43 @@
+"""`passatk runs`: one line a run."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+
+from pytest_passatk.core.summary import model_label
+from pytest_passatk.report.text import seconds, visible
+from pytest_passatk.store import RunRow, Store, SuiteRow
+
+NAME = "runs"
+HELP = "list the runs in the store"
+DESCRIPTION = "List the runs in the store, oldest first."
+HEADINGS = ("run", "started", "took", "exit", "suites", "command")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """None of its own."""
+
+
+def run(store: Store, chosen: Namespace) -> None:  # noqa: ARG001 - every command is called alike
+    """Print the runs."""
+    rows = [HEADINGS, *(_row(each, store.suites(each.id)) for each in store.runs())]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def _row(run: RunRow, suites: Sequence[SuiteRow]) -> tuple[str, ...]:
+    return (
+        str(run.id),
+        run.started,
+        "-" if run.seconds is None else seconds(run.seconds),
+        "-" if run.exit is None else str(run.exit),
+        ", ".join(map(_suite, suites)) or "-",
+        visible(run.command),
+    )
+
+
+def _suite(suite: SuiteRow) -> str:
+    model = model_label(suite.model["name"], suite.model["backend"])
+    return f"{visible(suite.title)} {suite.problems} x {suite.n} {visible(model)}"
