@@ -8,7 +8,7 @@ from shutil import get_terminal_size
 from pytest_passatk.commands.lookup import add_run_arguments, find_problem, find_run, find_suites
 from pytest_passatk.commands.transcript import transcript
 from pytest_passatk.core.summary import SuiteSummary, conclude, model_label
-from pytest_passatk.report import render
+from pytest_passatk.report.table import render
 from pytest_passatk.report.text import seconds, visible
 from pytest_passatk.store import RunRow, Store, SuiteRow
 

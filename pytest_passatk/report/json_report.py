@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,10 @@ def to_json(run: RunRecord, summaries: Sequence[SuiteSummary]) -> dict[str, Any]
     }
 
 
-def write(path: Path, report: Mapping[str, Any]) -> None:
+def write(path: Path, run: RunRecord, summaries: Sequence[SuiteSummary]) -> None:
     """Write the document, whole or not at all. Raises UsageError, which names the file, where that fails."""
     with replacing(path) as stream:
-        json.dump(report, stream, indent=1, ensure_ascii=False, allow_nan=False)
+        json.dump(to_json(run, summaries), stream, indent=1, ensure_ascii=False, allow_nan=False)
         stream.write("\n")
 
 

@@ -1,26 +1,9 @@
 """The table of a run, suite by suite."""
 
-from collections.abc import Iterator, Sequence
-from io import StringIO
+from collections.abc import Sequence
 
-from rich.console import Console, RenderableType
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
-
-from pytest_passatk.core.estimate import Count
-from pytest_passatk.core.interval import Estimate
-from pytest_passatk.core.summary import Figures, SuiteSummary
-from pytest_passatk.report.glyphs import Glyphs, glyphs_for
-from pytest_passatk.report.plot import histogram, whisker
-from pytest_passatk.report.text import joined, listed, seconds, visible
-
-INDENT = 2
-PLOT = range(12, 61)  # columns that a plot of intervals may have
-TEXT = 52  # columns of the numbers beside it
-LABEL = 18  # columns of a band's name and count
-BAND_LINES = 2
-COLORS = {"never": "red", "sometimes": "yellow", "always": "green", "skipped": "dim"}
+from pytest_passatk.core.summary import SuiteSummary
+from pytest_passatk.report.glyphs import glyphs_for
 
 
 def render(
@@ -35,118 +18,7 @@ def render(
         encoding: of the stream that takes the text; where it has no box signs, ASCII stands in.
         whole: list every problem instead of as many as fit into two lines.
     """
-    glyphs = glyphs_for(encoding)
-    out = StringIO()
-    console = Console(
-        file=out, width=width, force_terminal=color, color_system="standard" if color else None, no_color=not color,
-        markup=False, highlight=False, emoji=False, force_jupyter=False, legacy_windows=False,
-    )  # fmt: skip
-    for summary in summaries:
-        console.print(*_block(summary, width, glyphs, whole=whole), sep="\n")
-        console.print()
-    lines = (line.rstrip() for line in out.getvalue().splitlines())
-    return "\n".join(lines).rstrip("\n").encode(encoding, "backslashreplace").decode(encoding)
+    from pytest_passatk.report.block import draw  # noqa: PLC0415 - rich is slow to import, and needed once, at the end
 
-
-def _block(summary: SuiteSummary, width: int, glyphs: Glyphs, *, whole: bool) -> Iterator[RenderableType]:
-    yield _heading(summary, glyphs)
-    yield Text(glyphs.rule * width, style="dim")
-    if summary.withheld:
-        yield _indented(Text(f"pass@k withheld: {visible(summary.withheld)}", style="bold red", overflow="fold"))
-    else:
-        yield _indented(_estimates(summary, width, glyphs))
-    yield Text()
-    for figures in (_diversity(summary.figures), _numbers(summary), _costs(summary.figures)):
-        yield from map(_indented, map(Text, joined(list(figures), f" {glyphs.dot} ", width - INDENT)))
-    yield Text()
-    yield _indented(_bands(summary, width, glyphs, whole=whole))
-
-
-def _heading(summary: SuiteSummary, glyphs: Glyphs) -> Text:
-    size = f"{len(summary.outcomes):,} problems {glyphs.times} {summary.n:,}"
-    parts = (visible(summary.model), size, f"{summary.solved:,} of {summary.judged:,} solved")
-    return Text.assemble(
-        (visible(summary.title), "bold"), "  ", (f" {glyphs.dot} ".join(parts), "dim"), overflow="fold"
-    )  # fmt: skip
-
-
-def _estimates(summary: SuiteSummary, width: int, glyphs: Glyphs) -> Table:
-    plot = min(width - INDENT - TEXT, PLOT.stop - 1)
-    level = f"{summary.level * 100:g}%"
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("k", justify="right")
-    table.add_column("pass@k", justify="right")
-    table.add_column(f"{glyphs.plus_minus}run {level}", no_wrap=True)
-    table.add_column(f"{glyphs.plus_minus}population {level}", no_wrap=True)
-    if plot in PLOT:
-        table.add_column("0" + "1".rjust(plot - 1), no_wrap=True)
-    for estimate in summary.estimates:
-        table.add_row(*_row(estimate, plot, glyphs))
-    return table
-
-
-def _row(estimate: Estimate, plot: int, glyphs: Glyphs) -> Iterator[Text]:
-    yield Text(f"{estimate.k:,}")
-    yield Text(f"{estimate.value:.3f}", style="bold")
-    for low, high in (estimate.run, estimate.population):
-        yield Text(f"{low:.3f} {glyphs.dash} {high:.3f}")
-    if plot in PLOT:
-        yield Text(whisker(estimate, plot, glyphs), style="cyan")
-
-
-def _diversity(figures: Figures | None) -> Iterator[str]:
-    if figures and figures.distinct is not None:
-        yield f"distinct {figures.distinct:.3f}"
-        entropies = (("texts", figures.texts), ("answers", figures.answers))
-        yield "entropy in nats: " + ", ".join(
-            f"{what} {entropy.mean:.2f} of {entropy.maximum:.2f}" for what, entropy in entropies if entropy
-        )
-
-
-def _numbers(summary: SuiteSummary) -> Iterator[str]:
-    figures = summary.figures
-    if figures:
-        yield f"sampled {figures.sampled:,}, reused {figures.reused:,}"
-        yield f"truncated {figures.truncated:,}"
-    if figures and figures.no_answer is not None:
-        yield f"no answer {figures.no_answer:,}"
-    yield f"timeouts {summary.timeouts:,}"
-    if summary.errors:
-        yield f"errors {summary.errors:,}"
-
-
-def _costs(figures: Figures | None) -> Iterator[str]:
-    if figures:
-        yield f"tokens {figures.tokens:,}"
-    if figures and figures.tokens_per_second is not None:
-        yield f"tokens/s {figures.tokens_per_second:,.0f}"
-    if figures and figures.latency_p50 is not None and figures.latency_p95 is not None:
-        yield f"latency p50 {seconds(figures.latency_p50)}, p95 {seconds(figures.latency_p95)}"
-
-
-def _bands(summary: SuiteSummary, width: int, glyphs: Glyphs, *, whole: bool) -> Table:
-    table = Table.grid(padding=(0, 1, 0, 0))
-    table.add_column(width=LABEL)
-    table.add_column(overflow="fold")
-    solved = [count.c for count in summary.counts]
-    if solved:
-        bars = histogram(solved, summary.n, glyphs)
-        table.add_row("problems by solved", Text.assemble("0 ", (bars, "cyan"), f" {summary.n:,}"))
-    bands = {band: [_problem(count) for count in counts] for band, counts in summary.bands.items()}
-    if summary.skipped:
-        bands["skipped"] = [visible(problem) for problem in summary.skipped]
-    for band, problems in bands.items():
-        room = width - INDENT - LABEL - 1
-        lines = listed(problems, room, glyphs.ellipsis, most=None if whole else BAND_LINES)
-        label = Text(f"{band:<10}{len(problems):>{LABEL - 10},}", style=COLORS[band])
-        table.add_row(label, Text("\n".join(lines)))
-    return table
-
-
-def _problem(count: Count) -> str:
-    """The problem's id, with its count where the band does not tell it."""
-    return visible(count.id) if count.c in {0, count.n} else f"{visible(count.id)} {count.c}/{count.n}"
-
-
-def _indented(thing: RenderableType) -> Padding:
-    return Padding(thing, (0, 0, 0, INDENT))
+    text = draw(summaries, width=width, color=color, glyphs=glyphs_for(encoding), whole=whole)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
