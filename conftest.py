@@ -1,0 +1,3 @@
+"""Tests run pytest inside of pytest."""
+
+pytest_plugins = ["pytester"]
