@@ -4,11 +4,10 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from itertools import islice
 from json import dumps
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 from pytest_passatk.commands.lookup import add_run_arguments, find_run, find_suites
 from pytest_passatk.core.errors import MissingExtraError, UsageError
@@ -23,25 +22,16 @@ DESCRIPTION = (
     "those with a verdict, in the form of human-eval's results."
 )
 ROWS = 1000  # rows of a Parquet table that are held at once
-RESULTS = {"pass": "passed", "fail": "failed: ", "timeout": "timed out"}  # as human-eval words them
+RESULTS = {"pass": "passed", "fail": "failed: {reason}", "timeout": "timed out"}  # as human-eval words them
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """One sample of a suite; docs/command-line.md describes the columns."""
-
-    suite: str
-    problem: str
-    index: int
-    prompt: Any
-    text: str | None
-    tokens: int | None
-    finish: str | None
-    answer: str | None
-    status: str | None
-    reason: str | None
-    seconds: float | None
-    latency: float | None
+# The columns of a sample and their types in Parquet; docs/command-line.md describes them.
+COLUMNS = {
+    "suite": "string", "problem": "string", "index": "int64", "prompt": "string", "text": "string",
+    "tokens": "int64", "finish": "string", "answer": "string", "status": "string", "reason": "string",
+    "seconds": "float64", "latency": "float64",
+}  # fmt: skip
+Sample: TypeAlias = dict[str, Any]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -61,7 +51,7 @@ def run(store: Store, chosen: Namespace) -> None:
 def _write_jsonl(store: Store, suites: Sequence[SuiteRow], output: Path | None) -> None:
     with _lines(output) as stream:
         for sample in _samples(store, suites):
-            stream.write(dumps(asdict(sample), ensure_ascii=False) + "\n")
+            stream.write(dumps(sample, ensure_ascii=False) + "\n")
 
 
 def _write_human_eval(store: Store, suites: Sequence[SuiteRow], output: Path | None) -> None:
@@ -70,17 +60,16 @@ def _write_human_eval(store: Store, suites: Sequence[SuiteRow], output: Path | N
         raise UsageError(f"human-eval's form names no suite, and the run has {titles}: choose one with --suite")
     with _lines(output) as stream:
         for sample in _samples(store, suites):
-            if sample.status in RESULTS and sample.text is not None:
+            if sample["status"] in RESULTS and sample["text"] is not None:
                 stream.write(dumps(_human_eval(sample), ensure_ascii=False) + "\n")
 
 
-def _human_eval(sample: Exported) -> dict[str, Any]:
-    result = RESULTS[sample.status or ""] + ((sample.reason or "") if sample.status == "fail" else "")
+def _human_eval(sample: Sample) -> Sample:
     return {
-        "task_id": sample.problem,
-        "completion": sample.text,
-        "result": result,
-        "passed": sample.status == "pass",
+        "task_id": sample["problem"],
+        "completion": sample["text"],
+        "result": RESULTS[sample["status"]].format(**sample),
+        "passed": sample["status"] == "pass",
     }
 
 
@@ -99,20 +88,21 @@ def _write_parquet(store: Store, suites: Sequence[SuiteRow], output: Path | None
             writer.write_table(pa.Table.from_pylist(rows, schema))
 
 
-def _flat(sample: Exported) -> dict[str, Any]:
+def _flat(sample: Sample) -> Sample:
     """The sample with its prompt as one string: a column has one type, so a chat goes in as JSON."""
-    prompt = sample.prompt if isinstance(sample.prompt, str) else dumps(sample.prompt, ensure_ascii=False)
-    return asdict(sample) | {"prompt": storable(prompt)}
+    prompt = sample["prompt"]
+    return sample | {"prompt": storable(prompt if isinstance(prompt, str) else dumps(prompt, ensure_ascii=False))}
 
 
-def _samples(store: Store, suites: Sequence[SuiteRow]) -> Iterator[Exported]:
+def _samples(store: Store, suites: Sequence[SuiteRow]) -> Iterator[Sample]:
     for suite in suites:
         for problem in store.problems(suite.id):
             for s in problem.samples:
-                yield Exported(
+                values = (
                     suite.title, problem.id, s.index, problem.prompt, s.text, s.tokens, s.finish, s.answer, s.status,
                     s.reason, s.seconds, s.latency,
                 )  # fmt: skip
+                yield dict(zip(COLUMNS, values, strict=True))
 
 
 @contextmanager
@@ -122,13 +112,8 @@ def _lines(output: Path | None) -> Iterator[IO[str]]:
             yield stream
     else:
         if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(encoding="utf-8")  # JSON Lines are UTF-8 on every terminal
+            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # JSON Lines are UTF-8 everywhere
         yield sys.stdout
 
 
 FORMATS = {"jsonl": _write_jsonl, "parquet": _write_parquet, "human-eval": _write_human_eval}
-COLUMNS = {
-    "suite": "string", "problem": "string", "index": "int64", "prompt": "string", "text": "string",
-    "tokens": "int64", "finish": "string", "answer": "string", "status": "string", "reason": "string",
-    "seconds": "float64", "latency": "float64",
-}  # fmt: skip
