@@ -13,15 +13,17 @@ DTYPE = ("dtype", "torch_dtype")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The two settings that a record needs.
+    """The settings that a record needs.
 
     Attributes:
         dtype: of the stored weights; `float32` where the file does not say.
         context: tokens that prompt and completion may have together, where the model has a limit.
+        code: whether the folder brings Python code of its own.
     """
 
     dtype: str
     context: int | None
+    code: bool
 
 
 def read(folder: Path) -> Config:
@@ -33,7 +35,8 @@ def read(folder: Path) -> Config:
         raise ModelError(f"{file}: not a model's settings ({error}); copy the model's files again") from error
     parts = [whole.get("text_config") or {}, whole]
     context = _first(parts, CONTEXT)
-    return Config(str(_first(parts, DTYPE) or "float32").removeprefix("torch."), int(context) if context else None)
+    dtype = str(_first(parts, DTYPE) or "float32").removeprefix("torch.")
+    return Config(dtype, int(context) if context else None, "auto_map" in whole)
 
 
 def _first(parts: list[dict[str, Any]], keys: tuple[str, ...]) -> Any:

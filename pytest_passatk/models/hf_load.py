@@ -76,7 +76,7 @@ def load_network(source: Source, adapter: Source | None, dtype: str, device: str
             network, found = AutoModelForCausalLM.from_pretrained(
                 source.location, revision=source.commit or "main", dtype=dtype, output_loading_info=True, **chosen
             )
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
+    except Exception as error:  # transformers, safetensors and the model's own code each have their classes
         raise ModelError(f"{source.location}: transformers cannot load the model ({error})") from error
     if missing := sorted(found["missing_keys"]):
         raise ModelError(

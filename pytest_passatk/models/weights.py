@@ -1,12 +1,12 @@
 """The files of a local model folder: what must be there, and a digest of all that shapes its tokens."""
 
-import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import file_digest, sha256
 from pathlib import Path
 
 from pytest_passatk.core.errors import ModelError
+from pytest_passatk.models import config
 
 TOKENIZER = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "*.tiktoken", "tekken.json",
              "spiece.model", "sentencepiece.bpe.model")  # fmt: skip
@@ -20,10 +20,10 @@ def digest_folder(folder: Path) -> str:
     """`sha256:…` over the settings, tokenizer, chat template and weights of a model, by name and content.
 
     Raises:
-        ModelError: the folder has no config.json, no tokenizer or no weights.
+        ModelError: the folder has no readable config.json, no tokenizer or no weights.
     """
     check(folder)
-    code = ("*.py",) if "auto_map" in json.loads((folder / "config.json").read_text(encoding="utf-8")) else ()
+    code = ("*.py",) if config.read(folder).code else ()
     return _digest([*_find(folder, SETTINGS + TOKENIZER + code), *_weights(folder)])
 
 
