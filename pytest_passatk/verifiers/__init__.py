@@ -1,1 +1,20 @@
-"""Verifiers: pure, total functions that find answers in completions."""
+"""Verifiers: pure functions that find answers in completions, and judge them.
+
+Those that find an answer are total: `None` where there is none, never an exception.
+"""
+
+from pytest_passatk.verifiers.answers import boxed_integer, choice_letter, fenced_code, last_integer, tagged
+from pytest_passatk.verifiers.arithmetic import work_out
+from pytest_passatk.verifiers.rejection import RejectedError
+from pytest_passatk.verifiers.restricted import call_function
+
+__all__ = [
+    "RejectedError",
+    "boxed_integer",
+    "call_function",
+    "choice_letter",
+    "fenced_code",
+    "last_integer",
+    "tagged",
+    "work_out",
+]
