@@ -3,6 +3,7 @@
 A pytest run without suites pays for none of the modules behind it.
 """
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,11 +27,23 @@ class SuiteError(pytest.Collector.CollectError):
 def session_of(config: pytest.Config) -> "Session":
     """The session of this process. Raises UsageError where an option is wrong."""
     if SESSION not in config.stash:
+        if config.getoption("tx", None) or hasattr(config, "workerinput"):
+            _limit_threads()
         from pytest_passatk.harness.session import Session  # noqa: PLC0415 - the point of this module
         from pytest_passatk.harness.settings import resolve_settings  # noqa: PLC0415
 
         config.stash[SESSION] = Session(config, resolve_settings(config))
     return config.stash[SESSION]
+
+
+def _limit_threads() -> None:
+    """One thread for each process of pytest-xdist, unless the user said otherwise.
+
+    The libraries read these variables when they are imported. With a thread a core in every process, small products
+    wait for one another far longer than they take.
+    """
+    for library in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 
 def existing_session(config: pytest.Config) -> "Session | None":
@@ -42,18 +55,15 @@ def configure(config: pytest.Config) -> None:
     """Look at the options that were given, and prepare for workers. Raises pytest.UsageError."""
     config.stash[WATCH] = MisuseWatch()
     config.pluginmanager.register(config.stash[WATCH], "passatk-misuse")
-    given = any(config.getoption(option.dest, None) is not None for option in OPTIONS)
-    controls = config.pluginmanager.hasplugin("xdist") and not hasattr(config, "workerinput")
-    if not given and not (controls and config.getoption("tx", None)):
-        return
-    try:
-        session = session_of(config)
-    except PassatkError as error:
-        raise pytest.UsageError(str(error)) from error
-    if controls:
+    if config.pluginmanager.hasplugin("xdist") and config.getoption("tx", None) and not hasattr(config, "workerinput"):
         from pytest_passatk.harness.workers import Workers  # noqa: PLC0415 - only where there are workers
 
-        config.pluginmanager.register(Workers(session), "passatk-workers")
+        config.pluginmanager.register(Workers(config), "passatk-workers")
+    if any(config.getoption(option.dest, None) is not None for option in OPTIONS):
+        try:
+            session_of(config)
+        except PassatkError as error:
+            raise pytest.UsageError(str(error)) from error
 
 
 def collect(collector: pytest.Collector, name: str, suite: Suite) -> list[pytest.Item]:

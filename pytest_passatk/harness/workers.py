@@ -1,50 +1,53 @@
 """Hooks for pytest-xdist: the controller owns the exchange, the workers get a link to it."""
 
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 import pytest
 
-from pytest_passatk.harness.session import Session
+from pytest_passatk.harness.activation import existing_session, session_of
+from pytest_passatk.sampling.exchange import Exchange
 from pytest_passatk.sampling.link import Switchboard
 
 TICK_SECONDS = 0.5
 
 
 class Workers:
-    """Registered in the controller only.
+    """Registered in the controller only; it costs a socket until a worker finds a suite.
 
     Args:
-        session: of the controller.
+        config: of pytest.
     """
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
         self.switchboard: Switchboard | None = None
+        self._finding = Lock()
         self._done = Event()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a new worker where the exchange is."""
-        if self.session.settings.check:
-            return
-        switchboard = self._serve()
-        node.workerinput["passatk_address"] = switchboard.address
-        node.workerinput["passatk_key"] = switchboard.key
-
-    def _serve(self) -> Switchboard:
         if self.switchboard is None:
-            owner = self.session.own()
-            self.switchboard = Switchboard(owner.exchange)
-            # Lines in a log: the controller's main thread is busy with its workers.
-            owner.screen.live = False
-            Thread(target=self._tick, name="passatk-ticker", daemon=True).start()
-        return self.switchboard
+            self.switchboard = Switchboard(self._find_exchange)
+        node.workerinput["passatk_address"] = self.switchboard.address
+        node.workerinput["passatk_key"] = self.switchboard.key
+
+    def _find_exchange(self) -> Exchange:
+        """The exchange of this run, made when a worker first calls. Raises PassatkError."""
+        with self._finding:
+            session = session_of(self.config)
+            if session.owner is None:
+                owner = session.own()
+                owner.screen.live = False  # lines, as in a log: pytest's own thread is busy with its workers
+                Thread(target=self._tick, name="passatk-ticker", daemon=True).start()
+            return session.own().exchange
 
     def _tick(self) -> None:
-        while not self._done.wait(TICK_SECONDS):
-            if self.session.owner and self.session.owner.exchange.books:
-                self.session.owner.screen.tick()
+        session = existing_session(self.config)
+        while session and session.owner and not self._done.wait(TICK_SECONDS):
+            if session.owner.exchange.books:
+                session.owner.screen.tick()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:

@@ -19,10 +19,14 @@ from pytest_passatk.sampling.exchange import Exchange
 
 
 class Switchboard:
-    """Serves an exchange to the other processes of a run; `address` and `key` are what they need."""
+    """Serves an exchange to the other processes of a run; `address` and `key` are what they need.
 
-    def __init__(self, exchange: Exchange) -> None:
-        self.exchange = exchange
+    Args:
+        find_exchange: gives the exchange; asked at the first call, since there may never be one.
+    """
+
+    def __init__(self, find_exchange: Callable[[], Exchange]) -> None:
+        self._find_exchange = find_exchange
         self.key = token_bytes(32)
         self._listener = Listener(authkey=self.key)
         self.address = self._listener.address
@@ -49,11 +53,11 @@ class Switchboard:
                     owners.add(arguments[0])
                 connection.send(self._call(method, arguments))
         for owner in owners:
-            self.exchange.leave(owner)
+            self._find_exchange().leave(owner)
 
     def _call(self, method: str, arguments: tuple[Any, ...]) -> Any:
-        call: Callable[..., Any] = getattr(self.exchange, method)
         try:
+            call: Callable[..., Any] = getattr(self._find_exchange(), method)
             return call(*arguments)
         except PassatkError as error:
             return error
