@@ -64,6 +64,7 @@ class Books:
             if completion.index < ledger.suite.n and completion.index not in ledger.completions:
                 ledger.completions[completion.index] = completion
                 ledger.sampled += 1
+                ledger.tokens += completion.tokens
                 first, _ = self._spans.get(ledger.suite.name, (now - completion.latency, now))
                 self._spans[ledger.suite.name] = (min(first, now - completion.latency), now)
                 yield ledger
@@ -79,4 +80,5 @@ class Books:
             reused=self.reused[suite.name],
             sampled=sum(ledger.sampled for ledger in ledgers),
             seconds=last - first,
+            sampled_tokens=sum(ledger.tokens for ledger in ledgers),
         )

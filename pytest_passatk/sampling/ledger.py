@@ -20,6 +20,7 @@ class Ledger:
         verdicts: those given or found.
         classes: answer classes, once the item has told them.
         sampled: how many completions were drawn in this run.
+        tokens: how many tokens these have.
     """
 
     suite: PlannedSuite
@@ -29,6 +30,7 @@ class Ledger:
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     classes: tuple[int, ...] | None = None
     sampled: int = 0
+    tokens: int = 0
 
     @property
     def key(self) -> ProblemKey:
