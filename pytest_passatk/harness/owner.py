@@ -108,9 +108,10 @@ class Owner:
             json_report.write(self.settings.json, self.run, self.summaries)
 
     def _judge(self, status: int) -> int:
-        """A run that failed, or whose estimate is withheld, is never green."""
+        """A run that failed, or whose estimate is withheld, is never green; one that never started was misused."""
         if self.exchange.failure:
-            return int(pytest.ExitCode.USAGE_ERROR if isinstance(self.exchange.failure, UsageError) else 1)
+            misused = self.exchange.books is None or isinstance(self.exchange.failure, UsageError)
+            return int(pytest.ExitCode.USAGE_ERROR if misused else pytest.ExitCode.TESTS_FAILED)
         if status == pytest.ExitCode.OK and any(summary.withheld for summary in self.summaries):
             return int(pytest.ExitCode.TESTS_FAILED)
         return status
