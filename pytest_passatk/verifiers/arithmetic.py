@@ -8,6 +8,7 @@ import ast
 from operator import add, mul, sub
 
 from pytest_passatk.verifiers.rejection import RejectedError
+from pytest_passatk.verifiers.syntax import parse
 
 OPERATIONS = {ast.Add: add, ast.Sub: sub, ast.Mult: mul}
 LONGEST = 200  # characters; bounds the depth and the size of every value, too
@@ -19,14 +20,8 @@ def work_out(expression: str) -> tuple[int, list[int]]:
     Raises:
         RejectedError: anything else than integers, + - * and parentheses; or more than 200 characters.
     """
-    if len(expression) > LONGEST:
-        raise RejectedError(f"the expression has {len(expression)} characters: at most {LONGEST} are evaluated")
-    try:
-        root = ast.parse(expression.strip(), mode="eval").body
-    except (SyntaxError, ValueError) as error:
-        raise RejectedError(f"{expression!r} is no expression") from error
-    numbers: list[int] = []
-    return _value(root, numbers), numbers
+    tree, numbers = parse(expression.strip(), "eval", LONGEST), list[int]()
+    return _value(tree.body, numbers), numbers
 
 
 def _value(node: ast.expr, numbers: list[int]) -> int:

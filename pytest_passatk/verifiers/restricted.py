@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pytest_passatk.verifiers.rejection import RejectedError
+from pytest_passatk.verifiers.syntax import parse
 
 STEPS = 20_000  # nodes evaluated in one call
 SIZE = 1000  # elements of a sequence, characters of a text; what one operation makes of two such stays small
@@ -74,12 +75,7 @@ def call_function(source: str, arguments: Sequence[Any]) -> Any:
 
 def _parse(source: str) -> ast.FunctionDef:
     """The only function of a source: positional arguments, perhaps a docstring, one more statement."""
-    if len(source) > LONGEST:
-        raise RejectedError(f"the code has {len(source)} characters: at most {LONGEST} are evaluated")
-    try:
-        body = ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise RejectedError(f"the code is not Python: {error}") from error
+    body = parse(source, "exec", LONGEST).body
     if len(body) != 1 or not isinstance(body[0], ast.FunctionDef):
         raise RejectedError("the code is not a single function")
     function = body[0]
@@ -199,7 +195,10 @@ class Evaluation:
             case _:
                 raise RejectedError(f"`{ast.unparse(function)}` is not allowed here")
         given = [self.value(argument, names) for argument in arguments]
-        return called(*given, **{word.arg: self.value(word.value, names) for word in keywords if word.arg})
+        named = {word.arg: self.value(word.value, names) for word in keywords if word.arg}
+        if len(named) < len(keywords):
+            raise RejectedError("** is not allowed in a call")
+        return called(*given, **named)
 
 
 def _allow(condition: bool, what: str) -> None:

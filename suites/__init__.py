@@ -1,0 +1,1 @@
+"""Benchmarks: one folder a suite, with its file, its rows and a README."""
