@@ -27,8 +27,7 @@ class SuiteError(pytest.Collector.CollectError):
 def session_of(config: pytest.Config) -> "Session":
     """The session of this process. Raises UsageError where an option is wrong."""
     if SESSION not in config.stash:
-        if config.getoption("tx", None) or hasattr(config, "workerinput"):
-            _limit_threads()
+        _limit_threads(shared=bool(config.getoption("tx", None)) or hasattr(config, "workerinput"))
         from pytest_passatk.harness.session import Session  # noqa: PLC0415 - the point of this module
         from pytest_passatk.harness.settings import resolve_settings  # noqa: PLC0415
 
@@ -36,13 +35,14 @@ def session_of(config: pytest.Config) -> "Session":
     return config.stash[SESSION]
 
 
-def _limit_threads() -> None:
-    """One thread for each process of pytest-xdist, unless the user said otherwise.
+def _limit_threads(*, shared: bool) -> None:
+    """One thread for numpy, and under pytest-xdist for torch, too, unless the user said otherwise.
 
-    The libraries read these variables when they are imported. With a thread a core in every process, small products
-    wait for one another far longer than they take.
+    The libraries read these variables when they are imported. The embedded model's products are small, and the judges
+    use the other cores: with a thread a core, each product waits far longer than it takes (docs/performance.md).
     """
-    for library in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM"):
+    numpys, torchs = ("OPENBLAS", "VECLIB_MAXIMUM"), ("OMP", "MKL")
+    for library in (*numpys, *torchs) if shared else numpys:
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 
