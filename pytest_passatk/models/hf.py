@@ -53,7 +53,10 @@ class HfModel:
             adapter=f"{self._adapter.name}@{self._adapter.revision}" if self._adapter else None,
             dtype=quantized + self._dtype,
             chat_template=chat.digest(self._template),
-            versions={library: version(library) for library in self._libraries()},
+            versions={
+                **{library: version(library) for library in self._libraries()},
+                **{f"argument {name}": value for name, value in self._options.args.items()},
+            },
             device=self._device,
             context=self._context(),
         )

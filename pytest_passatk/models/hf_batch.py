@@ -35,7 +35,16 @@ def cost(rows: Sequence[Row]) -> int:
 
 def choose_budget(model: Any) -> int:
     """The tokens whose cache fills half of a GPU's free memory, or an eighth of the computer's, within limits."""
-    return min(MOST, max(LEAST, _spare_bytes(model.device) // _bytes_per_token(model)))
+    return min(MOST, max(LEAST, _spare_bytes(model.device) // cache_bytes(model.config, model.dtype.itemsize)))
+
+
+def cache_bytes(config: Any, itemsize: int) -> int:
+    """The bytes that one token's keys and values take in all layers, by transformers' settings of a model."""
+    text = config.get_text_config()
+    heads = text.num_attention_heads
+    head = getattr(text, "head_dim", None) or text.hidden_size // heads
+    groups = getattr(text, "num_key_value_heads", None) or heads
+    return int(2 * text.num_hidden_layers * groups * head * itemsize)
 
 
 def _spare_bytes(device: Any) -> int:
@@ -46,12 +55,3 @@ def _spare_bytes(device: Any) -> int:
     if not hasattr(os, "sysconf"):  # Windows
         return UNKNOWN_MEMORY // 8
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 8
-
-
-def _bytes_per_token(model: Any) -> int:
-    """Keys and values of one token in all layers."""
-    config = model.config.get_text_config()
-    heads = config.num_attention_heads
-    head = getattr(config, "head_dim", None) or config.hidden_size // heads
-    groups = getattr(config, "num_key_value_heads", None) or heads
-    return int(2 * config.num_hidden_layers * groups * head * model.dtype.itemsize)

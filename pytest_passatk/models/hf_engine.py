@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from time import perf_counter
 from typing import Any
 
-from pytest_passatk.core.errors import ModelError, OutOfContextError, PassatkError
+from pytest_passatk.core.errors import ModelError, PassatkError
 from pytest_passatk.core.sample import Completion, FinishReason, Request, cut_at_stop
-from pytest_passatk.models import hf_batch
+from pytest_passatk.models import admit, hf_batch
 from pytest_passatk.models.hf_decode import Row, decode
 from pytest_passatk.models.hf_draw import NOT_FINITE
 from pytest_passatk.models.hf_text import Text
@@ -43,7 +43,7 @@ class Engine:
             try:
                 rows.append(self._admit(request))
             except PassatkError as error:
-                yield _abort(request, error)
+                yield admit.abort(request, error)
         pending = hf_batch.order(rows)
         while pending:
             yield from self._run(hf_batch.take(pending, self._budget), pending)
@@ -51,17 +51,7 @@ class Engine:
     def _admit(self, request: Request) -> Row:
         """The request as a row. Raises OutOfContextError, or UsageError where its prompt cannot be rendered."""
         prompt = self._text.encode(request.prompt)
-        if not prompt:
-            raise OutOfContextError(f"{request.problem_id}: the prompt is empty; {self._name} needs at least one token")
-        limit = request.params.max_tokens
-        if self._context is None:
-            return Row(request, prompt, limit)
-        if len(prompt) >= self._context:
-            raise OutOfContextError(
-                f"{request.problem_id}: the prompt has {len(prompt)} tokens, but the context of {self._name} holds "
-                f"{self._context}, and the completion needs one; shorten the prompt or take a model with more context"
-            )
-        return Row(request, prompt, min(limit, self._context - len(prompt)))
+        return Row(request, prompt, admit.room(self._name, request, len(prompt), self._context))
 
     def _run(self, batch: list[Row], pending: deque[Row]) -> Iterator[Completion]:
         """Complete a batch; where memory runs out, put back what is unfinished, for batches half as large."""
@@ -80,7 +70,7 @@ class Engine:
         _release_memory()
         if len(batch) == 1:
             request = batch[0].request
-            yield _abort(
+            yield admit.abort(
                 request, ModelError(f"{request.problem_id}: one completion does not fit into memory ({reason})")
             )
             return
@@ -103,7 +93,7 @@ class Engine:
         last = row.tokens[-1]
         if last == NOT_FINITE:
             reason = f"after {len(row.tokens) - 1} tokens the model's logits are not finite; try another --dtype"
-            return _abort(row.request, ModelError(f"{row.request.problem_id}: {reason}"))
+            return admit.abort(row.request, ModelError(f"{row.request.problem_id}: {reason}"))
         ended = last in self._ends
         text = self._text.decode(row.prompt, row.tokens[:-1] if ended else row.tokens)
         cut = cut_at_stop(text, row.request.params.stop)
@@ -116,10 +106,6 @@ class Engine:
             latency=latency,
             logprob=row.logprob,
         )
-
-
-def _abort(request: Request, error: PassatkError) -> Completion:
-    return Completion(request.stream, request.index, "", 0, FinishReason.ABORT, 0.0, error=str(error))
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -1,6 +1,7 @@
 """Random models for the engines, and what to do where an engine is not installed."""
 
 import os
+import string
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +17,6 @@ NEEDS = {"hf": ("torch", "transformers", "peft"), "vllm": ("vllm",)}
 PROMPTS = ["the quick", "1 + 2 =", "brown fox jumps over the lazy dog", "a", "over, over, over and over, 3 + 3"]
 CONTEXT = 128
 END = "<end>"
-VOCABULARY = 320
 
 Build = Callable[..., Path]
 
@@ -113,7 +113,7 @@ def build_model(folder: Path, *, seed: int = 0, chat_template: str | None = None
     tokenizer.save_pretrained(folder)
     torch.manual_seed(seed)
     config = LlamaConfig(
-        vocab_size=VOCABULARY, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
+        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
         num_key_value_heads=1, max_position_embeddings=CONTEXT, bos_token_id=None, eos_token_id=1, pad_token_id=None,
         tie_word_embeddings=True, initializer_range=0.12,
     )  # fmt: skip
@@ -122,7 +122,7 @@ def build_model(folder: Path, *, seed: int = 0, chat_template: str | None = None
 
 
 def make_tokenizer(chat_template: str | None) -> Any:
-    """Byte-level BPE with special tokens `<pad>` and `<end>` and no padding token declared."""
+    """Byte-level BPE over printable ASCII, so that every token is a text; no padding token is declared."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: PLC0415 - with transformers
     from transformers import PreTrainedTokenizerFast  # noqa: PLC0415 - heavy
 
@@ -130,8 +130,8 @@ def make_tokenizer(chat_template: str | None) -> Any:
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=300, special_tokens=["<pad>", END], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
+        vocab_size=130, special_tokens=["<pad>", END], show_progress=False,
+        initial_alphabet=["Ġ", *string.printable.strip()],
     )  # fmt: skip
     bpe.train_from_iterator(["the quick brown fox jumps over the lazy dog, 1 + 2 = 3"], trainer)
     return PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token=END, chat_template=chat_template)

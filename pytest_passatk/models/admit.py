@@ -1,0 +1,33 @@
+"""What an engine can take on, and what it must turn away: one request at a time, so that the others go on."""
+
+from pytest_passatk.core.errors import OutOfContextError, PassatkError
+from pytest_passatk.core.sample import Completion, FinishReason, Request
+
+
+def room(model: str, request: Request, prompt: int, context: int | None) -> int:
+    """The tokens that a completion may have: those asked for, or what the context leaves of them.
+
+    Args:
+        model: its name, for the message.
+        request: what is asked.
+        prompt: tokens of the prompt.
+        context: tokens that prompt and completion may have together, or `None`.
+
+    Raises:
+        OutOfContextError: the prompt is empty, or leaves no room for a single token.
+    """
+    if not prompt:
+        raise OutOfContextError(f"{request.problem_id}: the prompt is empty, but {model} needs at least one token")
+    if context is None:
+        return request.params.max_tokens
+    if prompt >= context:
+        raise OutOfContextError(
+            f"{request.problem_id}: the prompt has {prompt} tokens, but the context of {model} holds {context}, "
+            "and the completion needs at least one; shorten the prompt, or take a model with a longer context"
+        )
+    return min(request.params.max_tokens, context - prompt)
+
+
+def abort(request: Request, error: PassatkError) -> Completion:
+    """The completion of a request that could not be answered."""
+    return Completion(request.stream, request.index, "", 0, FinishReason.ABORT, 0.0, error=str(error))
