@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from hypothesis import given
@@ -322,6 +323,18 @@ def test_threads_may_share_a_store(store: Store) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(fill, names)) == [100] * 4
+
+
+def test_many_may_make_one_store_at_once(tmp_path: Path) -> None:
+    together = Barrier(8)
+
+    def make(path: Path) -> None:
+        together.wait()
+        Store(path).close()
+
+    with ThreadPoolExecutor(8) as pool:
+        for attempt in range(20):
+            list(pool.map(make, [tmp_path / f"{attempt}.sqlite"] * 8))
 
 
 def test_a_reader_does_not_stop_the_writers(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
