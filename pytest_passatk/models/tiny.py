@@ -69,8 +69,8 @@ class TinyModel:
                 yield Completion(
                     request.stream, request.index, "", 0, FinishReason.ABORT, latency=0.0, error=str(error)
                 )
-        self._network = self._network or Network(self._folder)
         for batch in split(rows, self._budget):
+            self._network = self._network or Network(self._folder)
             start = perf_counter()
             for row in decode(self._network, batch, self._ended):
                 yield self._complete(row, perf_counter() - start)

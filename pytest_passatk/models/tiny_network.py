@@ -43,9 +43,7 @@ class Place:
 class Network:
     """The weights of a Llama model, from a folder as transformers writes it.
 
-    Raises:
-        UsageError: another architecture.
-        ModelError: the weights are not in one file model.safetensors, or are damaged.
+    Raises UsageError for another architecture, and ModelError where model.safetensors is missing or damaged.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -21,6 +21,8 @@ def parse(source: str, mode: Literal["exec", "eval"], longest: int) -> ast.Modul
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return ast.parse(source, mode=mode)
+            tree = ast.parse(source, mode=mode)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise RejectedError(f"{source!r} is not Python: {error}") from error
+    assert isinstance(tree, ast.Module | ast.Expression)
+    return tree
