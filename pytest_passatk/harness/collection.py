@@ -34,9 +34,10 @@ def collect_suite(
     first = True
     for problem in load_problems(suite, settings.limit):
         prompt = render_prompt(suite, problem)
+        # Left to itself, pytest takes the problem's id for a part of the function's name, and `--lf` does not find it.
         item = ProblemItem.from_parent(
-            collector, name=f"{name}[{problem.id}]", suite=suite, problem=problem, prompt=prompt, fixtures=names,
-            judge=judge,
+            collector, name=f"{name}[{problem.id}]", nodeid=f"{collector.nodeid}::{name}[{problem.id}]", suite=suite,
+            problem=problem, prompt=prompt, fixtures=names, judge=judge,
         )  # fmt: skip
         item.add_marks(marks)
         if first:

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 import pytest
-from _pytest.skipping import evaluate_skip_marks
+from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks
 
 from pytest_passatk.core.diversity import answer_classes
 from pytest_passatk.core.errors import PassatkError
@@ -63,7 +63,7 @@ class Session:
         Raises:
             pytest.UsageError: it cannot start; in a worker the first item says so instead.
         """
-        selected = [item for item in session.items if isinstance(item, ProblemItem) and not evaluate_skip_marks(item)]
+        selected = [item for item in session.items if isinstance(item, ProblemItem) and _is_going_to_run(item)]
         if not selected or self.config.option.collectonly:
             return
         try:
@@ -147,6 +147,15 @@ class Session:
         if self.pool:
             self.pool.close()
         return status
+
+
+def _is_going_to_run(item: ProblemItem) -> bool:
+    """Whether no mark keeps an item from running; a mark that cannot be evaluated does, and pytest reports it."""
+    try:
+        expected = None if item.config.getoption("runxfail") else evaluate_xfail_marks(item)
+        return not evaluate_skip_marks(item) and (expected is None or expected.run)
+    except (pytest.fail.Exception, TypeError):
+        return False
 
 
 def _classify(item: ProblemItem, record: ProblemRecord) -> tuple[int, ...]:

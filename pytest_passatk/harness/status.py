@@ -7,7 +7,7 @@ SOLVED, SAMPLES = "passatk.solved", "passatk.samples"  # user properties: they r
 
 def item_status(report: pytest.TestReport, *, quiet: bool) -> tuple[str, str, str] | None:
     """A problem as `solved/n`; with `-q` a dot, as any test. `None` for anything else."""
-    if report.when != "call" or not report.passed:
+    if report.when != "call" or not report.passed or hasattr(report, "wasxfail"):
         return None
     told = dict(report.user_properties)
     if SAMPLES not in told:

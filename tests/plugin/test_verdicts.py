@@ -1,8 +1,7 @@
 """What judging comes to: counts are measurements, a broken harness is a failure."""
 
 import pytest
-
-from conftest import HEADER, Sessions
+from sessions import HEADER, Sessions
 
 
 def test_counts_are_no_failures(sessions: Sessions) -> None:
@@ -43,7 +42,7 @@ def test_it(problem, completion):
     result = alone.run("--passatk-judge-start", start)
     assert result.ret == 1
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines([f"*test_it?bad?#1:*", f"*{reason}*"])
+    result.stdout.fnmatch_lines(["*test_it?bad?#1:*", f"*{reason}*"])
     suite = alone.report["suites"][0]
     assert suite["estimates"] == []
     assert "bad" in suite["withheld"]

@@ -41,7 +41,7 @@ class FakeModel:
 def answer(request: Request) -> Completion:
     """The scripted completion."""
     parts = str(request.prompt).split("|")
-    kind, colon, text = parts[request.index % len(parts)].rpartition(":")
+    kind, _, text = parts[request.index % len(parts)].rpartition(":")
     reason = {"LENGTH": FinishReason.LENGTH, "ABORT": FinishReason.ABORT}.get(kind, FinishReason.STOP)
     error = text if reason is FinishReason.ABORT else None
     return Completion(request.stream, request.index, "" if error else text, len(text), reason, 0.001, error=error)
