@@ -98,12 +98,14 @@ def _own(name: str) -> Any:
 def _foreign(module: str, target: str) -> tuple[Any, str]:
     """The attribute of a module outside; what follows a second colon is its target."""
     name, _, rest = target.partition(":")
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise UsageError(_unknown("backend", module))
     try:
         found = import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+        if not f"{module}.".startswith(f"{error.name}."):  # it is there, but not all that it imports
             raise
-        raise UsageError(f"{_unknown('backend', module)} (in --model {module}:{target})") from error
+        raise UsageError(_unknown("backend", module)) from error
     if name and hasattr(found, name):
         return getattr(found, name), rest
     raise UsageError(f"--model {module}:{target}: module {module} has no attribute {name!r} that loads a model")
@@ -112,5 +114,5 @@ def _foreign(module: str, target: str) -> tuple[Any, str]:
 def _unknown(what: str, name: str) -> str:
     known = backends()
     close = difflib.get_close_matches(name.lower(), known, n=1)
-    meant = f": did you mean {close[0]}?" if close else ";"
-    return f"unknown {what} {name!r}{meant} The backends are {', '.join(known)}; write {EXAMPLES}"
+    meant = f", did you mean {close[0]}" if close else ""
+    return f"unknown {what} {name!r}{meant}? The backends are {', '.join(known)}; write {EXAMPLES}"

@@ -12,7 +12,7 @@ import pytest
 from pytest_passatk.core.errors import ModelError
 from pytest_passatk.core.protocols import Model, ModelOptions
 from pytest_passatk.core.sample import Completion, Request
-from pytest_passatk.models import vllm
+from pytest_passatk.models import hf, vllm
 
 pytestmark = pytest.mark.vllm
 
@@ -62,7 +62,8 @@ def write_adapter(folder: Path, to: Path) -> tuple[Path, Path]:
         "target_modules": ["q_proj"],
     }
     (lora / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
-    weights, tensors = load_file(folder / "model.safetensors"), {}
+    weights = load_file(folder / "model.safetensors")
+    tensors: dict[str, Any] = {}
     generator = torch.Generator().manual_seed(1)
     for name in [name for name in weights if "q_proj" in name]:
         stem, (outputs, inputs) = f"base_model.model.{name.removesuffix('.weight')}", weights[name].shape
