@@ -2,7 +2,7 @@
 
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -65,13 +65,13 @@ class Recollected:
     Attributes:
         root: rootdir of the session.
         inifile: its configuration file.
-        files: the files of the suites.
+        names: of the suites, by the place where each is found.
         fixtures: pickled values of the session-scoped fixtures, by suite and name.
     """
 
     root: str
     inifile: str | None
-    files: tuple[str, ...]
+    names: Mapping[tuple[str, str], str]
     fixtures: bytes
 
     @classmethod
@@ -79,9 +79,8 @@ class Recollected:
         cls, suites: tuple[Collected, ...], fixtures: Mapping[str, Mapping[str, Any]], config: pytest.Config
     ) -> "Recollected":
         """What a judge needs to collect these suites. Raises UsageError."""
-        files = dict.fromkeys(str(suite.items[0].path) for suite in suites)
         inifile = str(config.inipath) if config.inipath else None
-        return cls(str(config.rootpath), inifile, tuple(files), _pickle(fixtures))
+        return cls(str(config.rootpath), inifile, {suite.place: suite.name for suite in suites}, _pickle(fixtures))
 
     def __call__(self) -> Bench:
         """Collect in the judge's process."""
@@ -90,12 +89,12 @@ class Recollected:
         quiet = ["--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
         # What the session's command line selected does not matter here: tasks name their problem.
         override = ["-o", "addopts=", "--passatk-check"]
-        pytest.main([*quiet, *override, "--rootdir", self.root, *inifile, *self.files], plugins=[catcher])
-        if not catcher.suites:
-            raise UsageError(
-                f"{', '.join(self.files)}: no suite was found there when collected again: {catcher.errors}"
-            )
-        return _bench(catcher.suites, pickle.loads(self.fixtures))  # noqa: S301 - our own bytes, from our own parent
+        files = sorted({file for file, _ in self.names})
+        pytest.main([*quiet, *override, "--rootdir", self.root, *inifile, *files], plugins=[catcher])
+        found = tuple(replace(s, name=self.names[s.place]) for s in catcher.suites if s.place in self.names)
+        if len(found) < len(self.names):
+            raise UsageError(f"{', '.join(files)}: a suite was not found when collected again: {catcher.errors}")
+        return _bench(found, pickle.loads(self.fixtures))  # noqa: S301 - our own bytes, from our own parent
 
 
 class _Catcher:

@@ -62,6 +62,11 @@ class Collected:
     suite: Suite
     items: tuple[ProblemItem, ...]
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """File and function: the same in every process, while node ids follow from the command line."""
+        return str(self.items[0].path), self.name.rpartition("::")[2]
+
     def plan(self, settings: Settings) -> PlannedSuite:
         """The suite with the settings of this run. Raises UsageError."""
         verifier = VerifierDigest(self.suite, settings.judge_timeout)
