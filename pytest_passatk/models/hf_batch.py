@@ -47,11 +47,16 @@ def cache_bytes(config: Any, itemsize: int) -> int:
     return int(2 * text.num_hidden_layers * groups * head * itemsize)
 
 
+def computer_bytes() -> int:
+    """The memory of this computer, in bytes."""
+    if not hasattr(os, "sysconf"):  # Windows
+        return UNKNOWN_MEMORY
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def _spare_bytes(device: Any) -> int:
     if device.type == "cuda":
         import torch  # noqa: PLC0415 - heavy
 
         return int(torch.cuda.mem_get_info(device)[0]) // 2
-    if not hasattr(os, "sysconf"):  # Windows
-        return UNKNOWN_MEMORY // 8
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 8
+    return computer_bytes() // 8

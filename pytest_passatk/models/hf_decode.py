@@ -78,6 +78,7 @@ class Batch:
 
         self._model = model
         self._accepted = _accepted(model)
+        self._memory = "past_key_values" if "past_key_values" in self._accepted else "cache_params"  # state spaces
         self._cache: Any = None
         width = max(map(len, prompts))
         tokens = [[0] * (width - len(prompt)) + list(prompt) for prompt in prompts]
@@ -108,15 +109,11 @@ class Batch:
         import torch  # noqa: PLC0415 - heavy
 
         optional = {"position_ids": positions, "logits_to_keep": 1}
+        chosen = {name: value for name, value in optional.items() if name in self._accepted}
+        chosen[self._memory] = self._cache
         with torch.inference_mode():
-            output = self._model(
-                input_ids=tokens,
-                attention_mask=self._mask,
-                past_key_values=self._cache,
-                use_cache=True,
-                **{name: value for name, value in optional.items() if name in self._accepted},
-            )
-        self._cache, self.logits = output.past_key_values, output.logits[:, -1]
+            output = self._model(input_ids=tokens, attention_mask=self._mask, use_cache=True, **chosen)
+        self._cache, self.logits = output[self._memory], output.logits[:, -1]
 
 
 def _accepted(model: Any) -> set[str]:

@@ -61,7 +61,7 @@ def load_tokenizer(source: Source, args: Mapping[str, str]) -> Any:
 
     try:
         return AutoTokenizer.from_pretrained(source.location, revision=source.commit or "main", **_trust(args))
-    except (OSError, ValueError) as error:
+    except Exception as error:  # the tokenizers' own errors have no class of their own
         raise ModelError(f"{source.location}: transformers cannot read the tokenizer ({error})") from error
 
 

@@ -28,7 +28,7 @@ class Text:
         key = json.dumps(prompt)
         if key not in self._encoded:
             text = chat.render(self._template, prompt, self._tokenizer.special_tokens_map)
-            tokens = self._tokenizer(text, add_special_tokens=self._template is None)["input_ids"]
+            tokens = self._tokenizer(text, add_special_tokens=self._template is None, verbose=False)["input_ids"]
             self._encoded[key] = tuple(tokens)
         return self._encoded[key]
 

@@ -39,7 +39,7 @@ def locate(spec: str, target: str, revision: str | None) -> Source:
         revision: branch, tag or commit on the Hub.
 
     Raises:
-        UsageError: the target is empty.
+        UsageError: the target is empty, or a revision is asked of a folder.
         ModelError: no such folder, a folder that is no model, or nothing on the Hub or in its cache.
     """
     if not target:
@@ -50,6 +50,8 @@ def locate(spec: str, target: str, revision: str | None) -> Source:
 
         folder = embedded_folder()
     if folder.is_dir():
+        if revision is not None:
+            raise UsageError(f"{spec} is the local folder {folder}, which has no --revision {revision}; leave it away")
         return Source(_name(folder), folder, weights.digest_folder(folder), str(folder))
     source = _from_hub(spec, target, revision, weights.SETTINGS + weights.TOKENIZER)
     weights.check_settings(source.folder)

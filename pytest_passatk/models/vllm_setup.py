@@ -27,7 +27,7 @@ ON_CPU = {
     "OMP_NUM_THREADS": "1",  # a busy neighbour makes two threads up to a hundred times slower than one
     "TORCHDYNAMO_DISABLE": "1",  # compiling the log-probabilities takes longer than a small model's whole run
 }
-CACHE_TOKENS = 32_768  # on a CPU: room for that many tokens, or for two contexts if that is more
+CACHE_TOKENS = 32_768  # on a CPU: room for that many tokens, or for one context if that is more
 LEAST_CACHE = 64 * 2**20  # bytes
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # of LoRA, as vLLM allocates them
 
@@ -137,12 +137,12 @@ def _on_cpu(source: Source, dtype: str, context: int | None) -> dict[str, Any]:
     import torch  # noqa: PLC0415 - heavy
     from transformers import AutoConfig  # noqa: PLC0415 - heavy
 
-    tokens = max(CACHE_TOKENS, 2 * (context or 0))
+    tokens = max(CACHE_TOKENS, context or 0)
     settings = AutoConfig.from_pretrained(source.location, revision=source.commit or "main")
     size = tokens * hf_batch.cache_bytes(settings, getattr(torch, dtype).itemsize)
     arguments: dict[str, Any] = {"enforce_eager": True, "enable_chunked_prefill": False}
     if "VLLM_CPU_KVCACHE_SPACE" not in os.environ:
-        arguments["kv_cache_memory_bytes"] = max(LEAST_CACHE, size)
+        arguments["kv_cache_memory_bytes"] = max(LEAST_CACHE, min(size, hf_batch.computer_bytes() // 4))
     return arguments
 
 

@@ -1,6 +1,7 @@
 """What the transformers backend answers: texts, randomness, stop strings, the context."""
 
 import itertools
+import random
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,8 +11,9 @@ from typing import Any
 import pytest
 
 from pytest_passatk.core.protocols import Model, ModelOptions
-from pytest_passatk.core.sample import Completion, FinishReason, Request
+from pytest_passatk.core.sample import Completion, FinishReason, Request, cut_at_stop
 from pytest_passatk.models import hf
+from pytest_passatk.models.hf_text import Text
 
 pytestmark = pytest.mark.hf
 
@@ -173,6 +175,18 @@ def test_no_text_holds_a_stop_string(hf_model: Model, ask: Ask, answer: Answer) 
         cuts = [at for at in (before.text.find("e"), before.text.find(" q")) if at >= 0]
         assert after.text == (before.text[: min(cuts)] if cuts else before.text)
         assert after.finish_reason == (FinishReason.STOP if cuts else before.finish_reason)
+
+
+def test_a_stop_string_is_seen_at_the_token_that_completes_it(reference: Any) -> None:
+    _, tokenizer = reference
+    text, choose = Text(tokenizer, None), random.Random(0)
+    prompt = text.encode("the quick")
+    for _ in range(200):
+        tokens = [choose.randrange(2, len(tokenizer)) for _ in range(30)]
+        stop = (tokenizer.decode(tokens[9:12])[1:4], "lazy")
+        seen = [text.stopped(prompt, tokens[:n], stop) for n in range(1, 31)]
+        held = [cut_at_stop(text.decode(prompt, tokens[:n]), stop) is not None for n in range(1, 31)]
+        assert seen.index(True) == held.index(True)
 
 
 # The context

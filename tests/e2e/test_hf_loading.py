@@ -173,9 +173,10 @@ def test_weights_with_a_hole_are_refused_instead_of_filled_with_random_numbers(
         (ModelOptions(dtype="float8"), "unknown dtype 'float8'; choose one of auto, float32"),
         (ModelOptions(quantization="2bit"), "unknown quantization '2bit'"),
         (ModelOptions(args={"max_seqs": "4", "context": "9"}), "unknown model argument max_seqs; it takes"),
+        (ModelOptions(revision="v1"), "is the local folder .* which has no --revision v1"),
         (ModelOptions(chat_template="gone.jinja"), r"gone\.jinja: No such file"),
     ],
-    ids=["dtype", "quantization", "args", "template"],
+    ids=["dtype", "quantization", "args", "revision", "template"],
 )
 def test_an_option_that_cannot_be_met_is_refused_at_once(
     random_model: Path, options: ModelOptions, message: str
