@@ -80,7 +80,7 @@ def measure(command: str, path: Path) -> None:
     process = Popen(arguments, stdout=DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = perf_counter() - started
-    print(f"passatk {arguments[3]}: {seconds:.2f} s, peak {usage.ru_maxrss / MEGABYTE:,.0f} MB")
+    print(f"passatk {command.partition(' --output')[0]}: {seconds:.2f} s, peak {usage.ru_maxrss / MEGABYTE:,.0f} MB")
     if status:
         raise SystemExit(f"passatk {command} failed with wait status {status}")
 

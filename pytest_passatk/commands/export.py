@@ -60,7 +60,7 @@ def _write_human_eval(store: Store, suites: Sequence[SuiteRow], output: Path | N
         raise UsageError(f"human-eval's form names no suite, and the run has {titles}: choose one with --suite")
     with _lines(output) as stream:
         for sample in _samples(store, suites):
-            if sample["status"] in RESULTS and sample["text"] is not None:
+            if sample["status"] in RESULTS:
                 stream.write(dumps(_human_eval(sample), ensure_ascii=False) + "\n")
 
 

@@ -119,6 +119,12 @@ def test_show_computes_estimates_from_the_counts(store: Store, passatk: Passatk)
     assert "timeouts 1" in output
 
 
+def test_show_lists_every_problem(store: Store, passatk: Passatk) -> None:
+    add_run(store, {f"p{i}": "PPFF" for i in range(100)})
+    output = passatk("show", "1")[1]
+    assert all(f"p{i}+1 2/4" in output for i in range(100))
+
+
 def test_last_names_the_last_run(store: Store, passatk: Passatk) -> None:
     add_run(store, {"a": "FFFF"})
     add_run(store, {"a": "PPPP"}, "other")
