@@ -4,6 +4,7 @@ A pytest run without suites pays for none of the modules behind it.
 """
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,7 +59,7 @@ def configure(config: pytest.Config) -> None:
     if config.pluginmanager.hasplugin("xdist") and config.getoption("tx", None) and not hasattr(config, "workerinput"):
         from pytest_passatk.harness.workers import Workers  # noqa: PLC0415 - only where there are workers
 
-        config.pluginmanager.register(Workers(config), "passatk-workers")
+        config.pluginmanager.register(Workers(partial(session_of, config)), "passatk-workers")
     if any(config.getoption(option.dest, None) is not None for option in OPTIONS):
         try:
             session_of(config)

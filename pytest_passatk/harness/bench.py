@@ -3,7 +3,7 @@
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from _pytest.assertion import pytest_runtest_protocol as explaining_assertions
@@ -17,13 +17,31 @@ from pytest_passatk.judging import Bench, BodyJudge, JudgePool, Outcomes
 OUTCOMES = Outcomes(skip=(pytest.skip.Exception,), fail=(pytest.fail.Exception,))
 
 
-def open_pool(suites: tuple[Collected, ...], settings: Settings) -> tuple[JudgePool | None, dict[str, BodyJudge]]:
-    """Set up fixtures and start the judges; there is no pool where the session judges by itself.
+Fixtures: TypeAlias = Mapping[str, Mapping[str, Any]]  # values by suite and name
+
+
+def prepare_fixtures(suites: tuple[Collected, ...]) -> tuple[Fixtures, dict[str, BaseException]]:
+    """The fixtures of every suite, and what was raised by those of the others."""
+    values: dict[str, Mapping[str, Any]] = {}
+    raised: dict[str, BaseException] = {}
+    for suite in suites:
+        try:
+            values[suite.name] = set_up_fixtures(suite.items[0], suite.items[0].fixtures)
+        except pytest.exit.Exception:
+            raise
+        except (Exception, pytest.skip.Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - its items raise it
+            raised[suite.name] = error
+    return values, raised
+
+
+def open_pool(
+    suites: tuple[Collected, ...], fixtures: Fixtures, settings: Settings
+) -> tuple[JudgePool | None, dict[str, BodyJudge]]:
+    """Start the judges; there is no pool where the session judges by itself.
 
     Raises:
         UsageError: a fixture cannot be sent to judges that are not forked.
     """
-    fixtures = {suite.name: set_up_fixtures(suite.items[0], suite.items[0].fixtures) for suite in suites}
     if settings.inline:
         return None, _judges(suites, fixtures)
     config = suites[0].items[0].config
@@ -34,11 +52,11 @@ def open_pool(suites: tuple[Collected, ...], settings: Settings) -> tuple[JudgeP
     return pool, _judges(suites, fixtures)
 
 
-def _judges(suites: tuple[Collected, ...], fixtures: Mapping[str, Mapping[str, Any]]) -> dict[str, BodyJudge]:
+def _judges(suites: tuple[Collected, ...], fixtures: Fixtures) -> dict[str, BodyJudge]:
     return {each.name: BodyJudge(each.suite.body, each.suite.extract, fixtures[each.name], OUTCOMES) for each in suites}
 
 
-def _bench(suites: tuple[Collected, ...], fixtures: Mapping[str, Mapping[str, Any]]) -> Bench:
+def _bench(suites: tuple[Collected, ...], fixtures: Fixtures) -> Bench:
     # Assertions explain themselves through hooks that pytest arms around each test; a judge arms them for good.
     protocol = explaining_assertions(suites[0].items[0])
     next(protocol)
@@ -51,7 +69,7 @@ class Inherited:
     """The bench of a forked judge: what the session collected is in its memory."""
 
     suites: tuple[Collected, ...]
-    fixtures: Mapping[str, Mapping[str, Any]]
+    fixtures: Fixtures
 
     def __call__(self) -> Bench:
         """Open the bench in the judge's process."""
@@ -75,9 +93,7 @@ class Recollected:
     fixtures: bytes
 
     @classmethod
-    def of(
-        cls, suites: tuple[Collected, ...], fixtures: Mapping[str, Mapping[str, Any]], config: pytest.Config
-    ) -> "Recollected":
+    def of(cls, suites: tuple[Collected, ...], fixtures: Fixtures, config: pytest.Config) -> "Recollected":
         """What a judge needs to collect these suites. Raises UsageError."""
         inifile = str(config.inipath) if config.inipath else None
         return cls(str(config.rootpath), inifile, {suite.place: suite.name for suite in suites}, _pickle(fixtures))
@@ -112,7 +128,7 @@ class _Catcher:
         self.suites = group_by_suite(session.items)
 
 
-def _pickle(fixtures: Mapping[str, Mapping[str, Any]]) -> bytes:
+def _pickle(fixtures: Fixtures) -> bytes:
     for suite, values in fixtures.items():
         for name, value in values.items():
             try:

@@ -5,7 +5,7 @@ and again, outside of pytest's own order, so it is refused.
 """
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -45,20 +45,25 @@ def refuse_narrow_fixtures(item: pytest.Item, names: Iterable[str], where: str) 
             )
 
 
-def set_up_fixtures(item: pytest.Item, names: Iterable[str]) -> dict[str, Any]:
-    """The values of session-scoped fixtures, and of those that apply by themselves."""
+def set_up_fixtures(item: pytest.Item, names: Sequence[str]) -> dict[str, Any]:
+    """The values of session-scoped fixtures; those that apply by themselves are set up, too."""
     session = item.session
     info = session._fixturemanager.getfixtureinfo(node=item, func=None, cls=None)  # noqa: SLF001 - as pytest's doctests
     item._fixtureinfo = info  # type: ignore[attr-defined]  # noqa: SLF001 - pytest's requests look there
     item.fixturenames = info.names_closure  # type: ignore[attr-defined]
     item.funcargs = {}  # type: ignore[attr-defined]
-    session._setupstate.setup(session)  # type: ignore[arg-type]  # noqa: SLF001 - the node that owns session fixtures
+    session._setupstate.setup(item)  # noqa: SLF001 - fixtures are given to active items only
+    try:
+        values = _values(item, [*info.initialnames, *names])
+        return {name: values[name] for name in names}
+    finally:
+        session._setupstate.teardown_exact(session)  # type: ignore[arg-type]  # noqa: SLF001 - it keeps its fixtures
+
+
+def _values(item: pytest.Item, names: Iterable[str]) -> dict[str, Any]:
     request = TopRequest(item, _ispytest=True)  # type: ignore[arg-type]
-    for name in info.initialnames:
-        definition = _definition(item, name)
-        if definition is not None and definition.scope == "session":
-            request.getfixturevalue(name)
-    return {name: request.getfixturevalue(name) for name in names}
+    definitions = {name: _definition(item, name) for name in names}
+    return {name: request.getfixturevalue(name) for name, d in definitions.items() if d and d.scope == "session"}
 
 
 def _definition(item: pytest.Item, name: str) -> FixtureDef[Any] | None:

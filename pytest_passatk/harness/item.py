@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest._code.code import Traceback
 
 from pytest_passatk.core.plan import ProblemKey
 from pytest_passatk.core.problem import Problem
@@ -13,6 +14,8 @@ from pytest_passatk.core.sample import Prompt
 from pytest_passatk.core.suite import Suite
 from pytest_passatk.core.verdict import Status
 from pytest_passatk.harness.status import SAMPLES, SOLVED
+
+OURS = ("_pytest.", "pluggy.", "pytest_passatk.harness.", "pytest_passatk.judging.")
 
 
 class BrokenSamples(Exception):  # noqa: N818 - it names what the report shows
@@ -80,6 +83,11 @@ class ProblemItem(pytest.Item):
         parts = [f"{len(record.errors)} of {record.planned} samples could not be judged; the estimate is withheld."]
         parts += [f"{self.key}{' '.join(names)}:\n{reason}" for reason, names in indices.items()]
         return "\n\n".join(parts)
+
+    def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Traceback:
+        """Without the frames of test framework and harness, which say nothing to the author of a suite."""
+        own = excinfo.traceback.filter(lambda entry: not entry.frame.f_globals.get("__name__", "").startswith(OURS))
+        return own or excinfo.traceback
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The words of our own errors; pytest's traceback of any other."""

@@ -1,6 +1,7 @@
 """The session of one process: it plans, starts the judges, and hands each item its record."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,8 +11,7 @@ from pytest_passatk.core.diversity import answer_classes
 from pytest_passatk.core.errors import PassatkError
 from pytest_passatk.core.plan import Plan
 from pytest_passatk.core.record import ProblemRecord
-from pytest_passatk.core.verdict import Status, Verdict
-from pytest_passatk.harness.bench import open_pool
+from pytest_passatk.harness.bench import open_pool, prepare_fixtures
 from pytest_passatk.harness.checks import check_problem
 from pytest_passatk.harness.collection import Collected, group_by_suite
 from pytest_passatk.harness.item import BrokenSamples, ProblemItem
@@ -45,6 +45,7 @@ class Session:
         self.feeder: Feeder | None = None
         self.judges: dict[str, BodyJudge] = {}
         self.refusal: PassatkError | None = None
+        self.unready: Mapping[str, BaseException] = {}
 
     @property
     def is_worker(self) -> bool:
@@ -74,7 +75,11 @@ class Session:
                 raise pytest.UsageError(str(error)) from error
 
     def _start(self, suites: tuple[Collected, ...]) -> None:
-        self.pool, self.judges = open_pool(suites, self.settings)
+        fixtures, self.unready = prepare_fixtures(suites)
+        suites = tuple(suite for suite in suites if suite.name in fixtures)
+        if not suites:
+            return
+        self.pool, self.judges = open_pool(suites, fixtures, self.settings)
         if self.settings.check:
             return
         plan = Plan(tuple(suite.plan(self.settings) for suite in suites), self.settings.seed)
@@ -99,6 +104,8 @@ class Session:
         try:
             if self.refusal:
                 raise self.refusal
+            if error := self.unready.get(item.key.suite):
+                raise error
             if self.settings.check:
                 check_problem(item, self.pool, self.judges[item.key.suite])
             else:
@@ -114,8 +121,8 @@ class Session:
         record = self._await(item, self.counter)
         if item.suite.same:
             self.counter.classify(item.key, _classify(item, record))
-        if broken:
-            raise broken
+        if broken and self.config.getoption("usepdb"):
+            raise broken  # its frames are for the debugger
         item.report(record)
 
     def _await(self, item: ProblemItem, counter: Counter) -> ProblemRecord:
@@ -126,15 +133,16 @@ class Session:
             self.owner.screen.erase()
         return record
 
-    def _judge_inline(self, item: ProblemItem, counter: Counter) -> Exception | None:
-        """Judge an item's samples here; returns the first error of the harness, with its frames, for a debugger."""
-        broken: Exception | None = None
+    def _judge_inline(self, item: ProblemItem, counter: Counter) -> BaseException | None:
+        """Judge an item's samples here; returns the first error of the harness."""
+        broken: BaseException | None = None
         while task := counter.take(self._name, item.key):
-            try:
-                verdict = self.judges[item.key.suite].hear(item.problem, task.completion)
-            except Exception as error:  # noqa: BLE001 - raised again when all samples are judged
+            verdict, error = self.judges[item.key.suite].examine(item.problem, task.completion)
+            if isinstance(error, KeyboardInterrupt):
+                raise error
+            if error and not broken:
                 error.add_note(f"on sample {task}; the estimate is withheld")
-                verdict, broken = Verdict(Status.ERROR, repr(error)), broken or error
+                broken = error
             counter.settle(task, verdict)
         return broken
 

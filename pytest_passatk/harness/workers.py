@@ -1,11 +1,13 @@
 """Hooks for pytest-xdist: the controller owns the exchange, the workers get a link to it."""
 
+from collections.abc import Callable
 from threading import Event, Lock, Thread
 from typing import Any
 
 import pytest
 
-from pytest_passatk.harness.activation import existing_session, session_of
+from pytest_passatk.harness.owner import Owner
+from pytest_passatk.harness.session import Session
 from pytest_passatk.sampling.exchange import Exchange
 from pytest_passatk.sampling.link import Switchboard
 
@@ -16,11 +18,11 @@ class Workers:
     """Registered in the controller only; it costs a socket until a worker finds a suite.
 
     Args:
-        config: of pytest.
+        find_session: gives the controller's session; raises PassatkError where an option is wrong.
     """
 
-    def __init__(self, config: pytest.Config) -> None:
-        self.config = config
+    def __init__(self, find_session: Callable[[], Session]) -> None:
+        self._find_session = find_session
         self.switchboard: Switchboard | None = None
         self._finding = Lock()
         self._done = Event()
@@ -36,18 +38,17 @@ class Workers:
     def _find_exchange(self) -> Exchange:
         """The exchange of this run, made when a worker first calls. Raises PassatkError."""
         with self._finding:
-            session = session_of(self.config)
+            session = self._find_session()
             if session.owner is None:
                 owner = session.own()
                 owner.screen.live = False  # lines, as in a log: pytest's own thread is busy with its workers
-                Thread(target=self._tick, name="passatk-ticker", daemon=True).start()
+                Thread(target=self._tick, args=(owner,), name="passatk-ticker", daemon=True).start()
             return session.own().exchange
 
-    def _tick(self) -> None:
-        session = existing_session(self.config)
-        while session and session.owner and not self._done.wait(TICK_SECONDS):
-            if session.owner.exchange.books:
-                session.owner.screen.tick()
+    def _tick(self, owner: Owner) -> None:
+        while not self._done.wait(TICK_SECONDS):
+            if owner.exchange.books:
+                owner.screen.tick()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:

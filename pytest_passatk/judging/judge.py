@@ -41,13 +41,16 @@ class BodyJudge:
 
     def __call__(self, problem: Problem, completion: Completion) -> Verdict:
         """The verdict; whatever the suite's code raises becomes one."""
-        try:
-            return self.hear(problem, completion)
-        except BaseException as error:  # noqa: BLE001 - whatever a suite raises is data here
-            return Verdict(Status.ERROR, _shorten(_traceback(error)))
+        return self.examine(problem, completion)[0]
 
-    def hear(self, problem: Problem, completion: Completion) -> Verdict:
-        """The verdict, while errors of the harness are raised, so that a debugger can look at them."""
+    def examine(self, problem: Problem, completion: Completion) -> tuple[Verdict, BaseException | None]:
+        """The verdict, with what made it an ERROR, so that a debugger can look at its frames."""
+        try:
+            return self._hear(problem, completion), None
+        except BaseException as error:  # noqa: BLE001 - whatever a suite raises is data here
+            return Verdict(Status.ERROR, _shorten(_traceback(error))), error
+
+    def _hear(self, problem: Problem, completion: Completion) -> Verdict:
         start = perf_counter()
         answer = self.extract(completion.text) if self.extract else None
         status, reason = self._run_body(problem, replace(completion, answer=answer))

@@ -1,13 +1,9 @@
 """Fixtures of the tests that run pytest on suites."""
 
 import os
-from collections.abc import Callable
-from typing import TypeAlias
 
 import pytest
-from sessions import FAKES, Sessions
-
-MakeSessions: TypeAlias = Callable[[int], Sessions]
+from sessions import FAKES, MakeSessions, Sessions
 
 
 @pytest.fixture

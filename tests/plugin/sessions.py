@@ -4,9 +4,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -14,6 +15,7 @@ import pytest
 import pytest_passatk.harness.session
 import pytest_passatk.harness.workers
 import pytest_passatk.report.block  # noqa: F401
+from pytest_passatk.store import SampleRow, Store
 
 FAKES = Path(__file__).parent / "fakes"
 
@@ -84,7 +86,24 @@ class Sessions:
         path = self.pytester.path / "fake.log"
         return [line for line in path.read_text().splitlines() if line != "close"] if path.exists() else []
 
+    @property
+    def store(self) -> Path:
+        """The file in which the sessions keep their samples."""
+        return self.pytester.path / ".passatk" / "store.sqlite"
+
+    def samples(self, suite: int = 0) -> dict[str, tuple[SampleRow, ...]]:
+        """The samples of each problem in the last run, as the store has them."""
+        store = Store(self.store, create=False)
+        try:
+            row = store.suites(store.runs()[-1].id)[suite]
+            return {problem.id: problem.samples for problem in store.problems(row.id)}
+        finally:
+            store.close()
+
     def counts(self, suite: int = 0) -> dict[str, tuple[int, int]]:
         """N and c of each problem in the last report."""
         problems = self.report["suites"][suite]["problems"]
         return {problem["id"]: (problem["n"], problem["c"]) for problem in problems}
+
+
+MakeSessions: TypeAlias = Callable[[int], Sessions]
