@@ -17,6 +17,7 @@ from subprocess import DEVNULL, Popen
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
+from pytest_passatk.core.interval import default_ks
 from pytest_passatk.core.plan import PlannedProblem, PlannedSuite
 from pytest_passatk.core.protocols import ModelInfo
 from pytest_passatk.core.sample import Completion, FinishReason, SamplingParams
@@ -45,6 +46,8 @@ def main() -> None:
             filling = get_context("spawn").Process(target=fill, args=(path, chosen.problems, chosen.n))
             filling.start()
             filling.join()
+            if filling.exitcode:
+                raise SystemExit(f"filling the store failed with status {filling.exitcode}")
             print(f"filled with {chosen.problems * chosen.n:,} samples in {perf_counter() - started:.1f} s")
         print(f"{path.stat().st_size / 1e6:,.0f} MB on disk")
         measure("show last", path)
@@ -56,9 +59,8 @@ def fill(path: Path, problems: int, n: int) -> None:
     """Write one finished run of one suite."""
     store = Store(path)
     plan = [PlannedProblem(f"p-{i:06}", f"Question {i}? ", "judge") for i in range(problems)]
-    suite = PlannedSuite(
-        "bench.py::test_bench", "bench", SamplingParams(), n, (1, 2, 4, 8, 16, 32, n), True, tuple(plan)
-    )
+    ks = default_ks(n)
+    suite = PlannedSuite("bench.py::test_bench", "bench", SamplingParams(), n, ks, True, tuple(plan))
     settings = [stream_settings(MODEL.identity(), p.prompt, suite.params, 0, p.id) for p in plan]
     streams = store.add_streams(settings)
     run = store.start_run(started="2026-01-01T00:00:00Z", command="pytest bench.py", seed=0, version="0")
