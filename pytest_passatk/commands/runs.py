@@ -11,7 +11,7 @@ from pytest_passatk.store import RunRow, Store, SuiteRow
 NAME = "runs"
 HELP = "list the runs in the store"
 DESCRIPTION = "List the runs in the store, oldest first."
-HEADINGS = ("run", "started", "took", "exit", "suites", "command")
+HEADINGS = ("run", "started", "took", "exit", "model", "suites", "command")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -33,11 +33,15 @@ def _row(run: RunRow, suites: Sequence[SuiteRow]) -> tuple[str, ...]:
         run.started,
         "-" if run.seconds is None else seconds(run.seconds),
         "-" if run.exit is None else str(run.exit),
+        ", ".join(dict.fromkeys(map(_model, suites))) or "-",
         ", ".join(map(_suite, suites)) or "-",
         visible(run.command),
     )
 
 
+def _model(suite: SuiteRow) -> str:
+    return visible(model_label(suite.model["name"], suite.model["backend"]))
+
+
 def _suite(suite: SuiteRow) -> str:
-    model = model_label(suite.model["name"], suite.model["backend"])
-    return f"{visible(suite.title)} {suite.problems} x {suite.n} {visible(model)}"
+    return f"{visible(suite.title)} {suite.problems}x{suite.n}"

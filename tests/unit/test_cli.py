@@ -90,9 +90,9 @@ def test_runs_are_listed_oldest_first(store: Store, passatk: Passatk) -> None:
     status, output, error = passatk("runs")
     assert (status, error) == (0, "")
     assert output.splitlines() == [
-        "run  started                    took   exit  suites            command",
-        "1    2026-01-02T03:04:05+00:00  1.5 s  0     quiz 2 x 4 tiny   pytest quiz --n 4",
-        "2    2026-01-02T03:04:05+00:00  -      -     other 1 x 2 tiny  pytest other --n 2",
+        "run  started                    took   exit  model  suites     command",
+        "1    2026-01-02T03:04:05+00:00  1.5 s  0     tiny   quiz 2x4   pytest quiz --n 4",
+        "2    2026-01-02T03:04:05+00:00  -      -     tiny   other 1x2  pytest other --n 2",
     ]
 
 
