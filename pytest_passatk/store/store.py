@@ -1,6 +1,5 @@
 """Samples and verdicts by stream and index."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -97,12 +96,6 @@ class Store(Runs):
         ]  # fmt: skip
         with self._writing():
             self._connection.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-
-    def settings(self, stream: str) -> dict[str, Any]:
-        """What a stream's name stands for: model, prompt, sampling parameters, seed and problem."""
-        rows = list(self._rows("SELECT settings FROM streams WHERE digest = ?", [stream]))
-        settings: dict[str, Any] = json.loads(rows[0][0])
-        return settings
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
