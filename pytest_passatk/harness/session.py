@@ -111,7 +111,7 @@ class Session:
             else:
                 self._judge(item)
         except PassatkError as error:
-            item.session.shouldstop = f"the run ended early: {error}"
+            item.session.shouldstop = "the run ended early: " + str(error).partition("\n")[0]
             raise BrokenSamples(str(error)) from error
 
     def _judge(self, item: ProblemItem) -> None:

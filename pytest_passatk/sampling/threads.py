@@ -1,5 +1,6 @@
 """The threads that keep an exchange moving: one drains the model, one feeds the judges."""
 
+import traceback
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
@@ -35,9 +36,9 @@ class Sampler(Thread):
         except PassatkError as error:
             self.exchange.fail(error)
         except Exception as error:  # noqa: BLE001 - whatever an engine raises has to reach those who wait
-            failure = ModelError(f"the model stopped: {type(error).__name__}: {error}; the same command resumes")
-            failure.__cause__ = error
-            self.exchange.fail(failure)
+            trace = "".join(traceback.format_exception(error))  # a cause would not reach other processes
+            message = f"the model stopped: {type(error).__name__}: {error}; the same command resumes"
+            self.exchange.fail(ModelError(f"{message}\n{trace}"))
 
     def _drain(self, model: Model, suites: tuple[PlannedSuite, ...]) -> None:
         missing = {(request.stream, request.index): request for request in self.exchange.requests(suites)}
