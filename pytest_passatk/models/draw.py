@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from pytest_passatk.core.sample import SamplingParams
 
 Floats: TypeAlias = NDArray[np.float64]
-Tokens: TypeAlias = NDArray[np.int64]
+Integers: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.bool_]
 
 
 def settings_of(params: Sequence[SamplingParams]) -> Floats:
     """One row (temperature, top-p, top-k, min-p, repetition penalty) a sample; B × 5."""
     rows = [(each.temperature, each.top_p, each.top_k, each.min_p, each.repetition_penalty) for each in params]
-    return np.array(rows, dtype=np.float64)
+    return np.array(rows, dtype=np.float64).reshape(-1, 5)
 
 
-def draw_tokens(logits: Floats, settings: Floats, uniforms: Floats, seen: Flags) -> tuple[Tokens, Floats]:
+def draw_tokens(logits: Floats, settings: Floats, uniforms: Floats, seen: Flags) -> tuple[Integers, Floats]:
     """A token for each row, and its log-probability (nats) under the plain softmax of the logits.
 
     Args:

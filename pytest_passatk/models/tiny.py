@@ -1,6 +1,6 @@
 """The backend `tiny`: the embedded model, or another small Llama in a folder, on NumPy alone."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -69,11 +69,11 @@ class TinyModel:
                 yield Completion(
                     request.stream, request.index, "", 0, FinishReason.ABORT, latency=0.0, error=str(error)
                 )
-        for batch in split(rows, self._budget):
+        if rows:
             self._network = self._network or Network(self._folder)
-            start = perf_counter()
-            for row in decode(self._network, batch, self._ended):
-                yield self._complete(row, perf_counter() - start)
+            rows.sort(key=lambda row: (len(row.prompt), row.prompt))
+            for row in decode(self._network, rows, self._budget, self._ended):
+                yield self._complete(row)
 
     def close(self) -> None:
         """Let go of the weights."""
@@ -98,7 +98,7 @@ class TinyModel:
             or self._text.holds(row.tokens, row.request.params.stop)
         )
 
-    def _complete(self, row: Row, latency: float) -> Completion:
+    def _complete(self, row: Row) -> Completion:
         ended = row.tokens[-1] in self._text.ends
         text = self._text.decode(row.tokens[:-1] if ended else row.tokens)
         cut = cut_at_stop(text, row.request.params.stop)
@@ -108,21 +108,9 @@ class TinyModel:
             text if cut is None else cut,
             tokens=len(row.tokens),
             finish_reason=FinishReason.STOP if ended or cut is not None else FinishReason.LENGTH,
-            latency=latency,
+            latency=perf_counter() - row.start,
             logprob=row.logprob,
         )
-
-
-def split(rows: Iterable[Row], budget: int) -> Iterator[list[Row]]:
-    """Batches of like length, each of at most `budget` tokens (rows × longest prompt and completion) or of one row."""
-    batch: list[Row] = []
-    for row in sorted(rows, key=lambda row: (len(row.prompt) + row.limit, row.prompt)):
-        if batch and (len(batch) + 1) * (len(row.prompt) + row.limit) > budget:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
 
 
 def _refuse(options: ModelOptions, target: str) -> None:

@@ -56,6 +56,7 @@ class Network:
         self._embedding = weights["model.embed_tokens.weight"]
         self._head = weights.get("lm_head.weight", self._embedding).T
         self._norm = weights["model.norm.weight"]
+        self.vocabulary = self._head.shape[1]
         self._layers = [
             {name: weights[f"model.layers.{layer}.{name}.weight"].T for name in PARTS} for layer in range(self._depth)
         ]

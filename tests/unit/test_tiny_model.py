@@ -211,7 +211,7 @@ def test_no_requests_need_no_weights(copy: Path) -> None:
 def test_the_log_probability_is_that_of_reading_the_completion_without_a_cache() -> None:
     network = Network(FOLDER)
     row = Row(ask("unused"), tuple(range(3, 20)), 12)
-    list(decode(network, [row, Row(ask("other"), (5, 6, 7), 12)], lambda row: len(row.tokens) >= row.limit))
+    list(decode(network, [row, Row(ask("other"), (5, 6, 7), 12)], 10**6, lambda row: len(row.tokens) >= row.limit))
     total = 0.0
     for at, token in enumerate(row.tokens):
         prefix = np.array([[*row.prompt, *row.tokens[:at]]])
@@ -224,7 +224,7 @@ def test_the_log_probability_is_that_of_reading_the_completion_without_a_cache()
 def test_the_repetition_penalty_sees_prompt_and_completion() -> None:
     params = SamplingParams(temperature=0.0, repetition_penalty=1e9)
     rows = [Row(replace(ask("x"), params=params), prompt, 30) for prompt in ((40, 50, 60), tuple(range(3, 40)))]
-    list(decode(Network(FOLDER), rows, lambda row: len(row.tokens) >= row.limit))
+    list(decode(Network(FOLDER), rows, 10**6, lambda row: len(row.tokens) >= row.limit))
     for row in rows:
         used = [*row.prompt, *row.tokens]
         assert len(set(used)) == len(used)
@@ -234,7 +234,7 @@ def test_weights_that_are_not_finite_are_an_error() -> None:
     network = Network(FOLDER)
     network._norm = network._norm * np.nan
     with pytest.raises(ModelError, match=r"x: the logits are not finite"):
-        list(decode(network, [Row(ask("x"), (3, 4), 5)], lambda _: True))
+        list(decode(network, [Row(ask("x"), (3, 4), 5)], 10**6, lambda _: True))
 
 
 def test_info_names_what_shapes_the_tokens(model: Model, copy: Path) -> None:
