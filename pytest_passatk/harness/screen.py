@@ -11,6 +11,7 @@ from _pytest.capture import CaptureManager
 
 from pytest_passatk.core.sample import SamplingParams
 from pytest_passatk.core.summary import SuiteSummary
+from pytest_passatk.harness.settings import STORE
 from pytest_passatk.report import table
 from pytest_passatk.sampling.exchange import Exchange
 
@@ -100,7 +101,8 @@ class Screen:
         self.reporter.section("pass@k")
         self.reporter.write(text.rstrip("\n") + "\n")
         if run is not None:
-            self.reporter.write_line(f"run {run} in {store}; its samples: passatk show {run}")
+            where = "" if store == STORE.absolute() else f" --store {store}"
+            self.reporter.write_line(f"run {run}: passatk show {run}{where}")
 
     def _say(self, line: str) -> None:
         if self.reporter:

@@ -62,8 +62,8 @@ def _estimates(summary: SuiteSummary, width: int, glyphs: Glyphs) -> Table:
     plot = min(width - INDENT - TEXT, PLOT.stop - 1)
     level = f"{summary.level * 100:g}%"
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("k", justify="right")
-    table.add_column("pass@k", justify="right")
+    table.add_column("")
+    table.add_column("")
     table.add_column(f"{glyphs.plus_minus}run {level}", no_wrap=True)
     table.add_column(f"{glyphs.plus_minus}population {level}", no_wrap=True)
     if plot in PLOT:
@@ -74,7 +74,7 @@ def _estimates(summary: SuiteSummary, width: int, glyphs: Glyphs) -> Table:
 
 
 def _row(estimate: Estimate, plot: int, glyphs: Glyphs) -> Iterator[Text]:
-    yield Text(f"{estimate.k:,}")
+    yield Text(f"pass@{estimate.k}")
     yield Text(f"{estimate.value:.3f}", style="bold")
     for low, high in (estimate.run, estimate.population):
         yield Text(f"{low:.3f} {glyphs.dash} {high:.3f}")

@@ -111,8 +111,8 @@ def test_show_computes_estimates_from_the_counts(store: Store, passatk: Passatk)
     assert status == 0
     assert "run 1: 2026-01-02T03:04:05+00:00, 1.5 s, exit 0, seed 11, pytest-passatk 0.1\npytest quiz --n 4\n" in output
     assert "quiz  tiny · 4 problems × 4 · 7 of 16 solved" in output
-    assert re.search(r"^ +1 +0\.438 ", output, re.MULTILINE)  # 7 / 16
-    assert re.search(r"^ +4 +0\.750 ", output, re.MULTILINE)
+    assert re.search(r"^ +pass@1 +0\.438 ", output, re.MULTILINE)  # 7 / 16
+    assert re.search(r"^ +pass@4 +0\.750 ", output, re.MULTILINE)
     assert re.search(r"never +1 c\+1$", output, re.MULTILINE)
     assert re.search(r"sometimes +2 a\+1 2/4, d\+1 1/4$", output, re.MULTILINE)
     assert re.search(r"always +1 b\+1$", output, re.MULTILINE)
@@ -150,7 +150,7 @@ def test_show_withholds_what_the_run_withheld(store: Store, passatk: Passatk, le
 def test_a_skipped_problem_is_listed_and_left_out(store: Store, passatk: Passatk) -> None:
     add_run(store, {"a": "PPFF", "b": "SSSS"})
     _, output, _ = passatk("show", "last")
-    assert re.search(r"^ +1 +0\.500 ", output, re.MULTILINE)
+    assert re.search(r"^ +pass@1 +0\.500 ", output, re.MULTILINE)
     assert re.search(r"skipped +1 b\+1$", output, re.MULTILINE)
 
 
