@@ -7,6 +7,7 @@ There is no central list of backends: a module of this package that defines `loa
 import difflib
 import pkgutil
 import re
+import sys
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -100,6 +101,8 @@ def _foreign(module: str, target: str) -> tuple[Any, str]:
     name, _, rest = target.partition(":")
     if not all(part.isidentifier() for part in module.split(".")):
         raise UsageError(_unknown("backend", module))
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # a module beside the suites is found, as `python -m` finds it
     try:
         found = import_module(module)
     except ModuleNotFoundError as error:

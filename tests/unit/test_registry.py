@@ -201,3 +201,10 @@ def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     with pytest.raises(ModelError, match=r"is no model: it has no config\.json"):
         registry.load(f"hf:{tmp_path}", ModelOptions())
+
+
+def test_a_module_in_the_current_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "beside_the_suites.py").write_text("def mine(target, options):\n    return ('mine', target)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [entry for entry in sys.path if entry])
+    assert registry.load("beside_the_suites:mine", ModelOptions()) == ("mine", "")  # type: ignore[comparison-overlap]
