@@ -117,5 +117,5 @@ def _foreign(module: str, target: str) -> tuple[Any, str]:
 def _unknown(what: str, name: str) -> str:
     known = backends()
     close = difflib.get_close_matches(name.lower(), known, n=1)
-    meant = f", did you mean {close[0]}" if close else ""
-    return f"unknown {what} {name!r}{meant}? The backends are {', '.join(known)}; write {EXAMPLES}"
+    meant = f" (did you mean {close[0]}?)" if close else ""
+    return f"unknown {what} {name!r}{meant}: the backends are {', '.join(known)}; write {EXAMPLES}"

@@ -94,15 +94,15 @@ def test_an_empty_spec_is_refused_with_examples(spec: str) -> None:
 
 
 def test_one_unknown_word_is_refused_with_the_closest_backend() -> None:
-    with pytest.raises(UsageError, match=r"unknown model 'tinny', did you mean tiny\? .*written hf:tinny"):
+    with pytest.raises(UsageError, match=r"unknown model 'tinny' .did you mean tiny\?.*written hf:tinny"):
         registry.load("tinny", OPTIONS)
 
 
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("HF:org/name", r"unknown backend 'HF', did you mean hf\? The backends are hf, .*tiny"),
-        ("llamacpp:org/name", r"unknown backend 'llamacpp'\? The backends are hf"),
+        ("HF:org/name", r"unknown backend 'HF' .did you mean hf\?.: the backends are hf, .*tiny"),
+        ("llamacpp:org/name", r"unknown backend 'llamacpp': the backends are hf"),
         ("no_such_package.module:load", r"unknown backend 'no_such_package\.module'"),
         ("chat:x", "unknown backend 'chat'"),
         ("registry:x", "unknown backend 'registry'"),
