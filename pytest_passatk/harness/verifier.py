@@ -4,7 +4,6 @@ import inspect
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
-from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from types import ModuleType
@@ -44,7 +43,6 @@ class VerifierDigest:
         return digest([self._verifier, problem.id, problem.answer, problem.tests, dict(problem.fields)])
 
 
-@cache
 def _source_digest(file: str) -> str:
     return blake2b(Path(file).read_bytes(), digest_size=16).hexdigest()
 
