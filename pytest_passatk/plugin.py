@@ -45,13 +45,11 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """Start judges and sampling before the first item."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Start judges and sampling before the first item; where that fails, no item runs."""
     ours = activation.existing_session(session.config)
-    if ours:
-        ours.start(session)
-    return (yield)
+    return None if ours is None or ours.start(session) else True
 
 
 def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, Any] | None:

@@ -1,6 +1,7 @@
 """`--passatk-check`: a verifier proves itself on completions whose verdict is known, without a model."""
 
 from pytest_passatk.core.check import Probe, probes
+from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.verdict import Status, Verdict
 from pytest_passatk.harness.item import BrokenSamples, ProblemItem
 from pytest_passatk.judging import BodyJudge, JudgePool, Task
@@ -10,10 +11,14 @@ def check_problem(item: ProblemItem, pool: JudgePool | None, judge: BodyJudge) -
     """Judge gold, empty and corrupted completion of a problem.
 
     Raises:
-        BrokenSamples: a verdict is not the known one, or the verifier broke.
-        UsageError: the suite gives no corrupted completion that differs from gold.
+        BrokenSamples: a verdict is not the known one, the verifier broke, or the suite gives no corrupted completion
+            that differs from gold.
     """
-    faults = [fault for probe in probes(item.suite, item.problem) if (fault := _try(item, probe, pool, judge))]
+    try:
+        known = tuple(probes(item.suite, item.problem))
+    except UsageError as error:
+        raise BrokenSamples(str(error)) from error
+    faults = [fault for probe in known if (fault := _try(item, probe, pool, judge))]
     if faults:
         raise BrokenSamples("\n\n".join(faults))
 

@@ -12,7 +12,7 @@ from pytest_passatk.core.rows import load_problems
 from pytest_passatk.core.suite import Suite
 from pytest_passatk.harness.fixtures import fixture_names, refuse_narrow_fixtures
 from pytest_passatk.harness.item import ProblemItem
-from pytest_passatk.harness.settings import Settings
+from pytest_passatk.harness.settings import Settings, refuse_nonsense
 from pytest_passatk.harness.verifier import VerifierDigest
 
 
@@ -27,6 +27,7 @@ def collect_suite(
     where = f"{suite.file}: {name}"
     _refuse_misuse(collector, suite, where)
     marks = [*getattr(suite.body, "pytestmark", ())]
+    refuse_nonsense(suite)
     if not settings.check:
         settings.orders(suite)
         settings.choose_model(suite)

@@ -59,7 +59,7 @@ class Screen:
     def complain(self, message: str) -> None:
         """Show an error that no item can carry."""
         if self.reporter:
-            self.reporter.ensure_newline()
+            self._end_line(self.reporter)
             self.reporter.write_line(f"ERROR: {message}", red=True)
 
     def tick(self) -> None:
@@ -107,8 +107,14 @@ class Screen:
     def _say(self, line: str) -> None:
         if self.reporter:
             with self._uncaptured():
-                self.reporter.ensure_newline()
+                self._end_line(self.reporter)
                 self.reporter.write_line(line)
+
+    def _end_line(self, reporter: pytest.TerminalReporter) -> None:
+        """Leave the line of the items; pytest itself does not know of that with the items of workers."""
+        reporter.ensure_newline()
+        if reporter._tw.width_of_current_line:  # noqa: SLF001 - has no public view
+            reporter.write_line("")
 
     def _paint(self, line: str) -> None:
         """Write a line below the cursor and come back, also where that scrolls the screen."""

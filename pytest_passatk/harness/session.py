@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -44,7 +45,6 @@ class Session:
         self.pool: JudgePool | None = None
         self.feeder: Feeder | None = None
         self.judges: dict[str, BodyJudge] = {}
-        self.refusal: PassatkError | None = None
         self.unready: Mapping[str, BaseException] = {}
 
     @property
@@ -58,21 +58,32 @@ class Session:
             self.owner = Owner(self.config, self.settings)
         return self.owner
 
-    def start(self, session: pytest.Session) -> None:
-        """Start judging and sampling for the selected items.
+    def start(self, session: pytest.Session) -> bool:
+        """Start judging and sampling for the selected items; returns whether the items may run.
 
         Raises:
-            pytest.UsageError: it cannot start; in a worker the first item says so instead.
+            pytest.UsageError: it cannot start; in a worker the controller gets to know instead.
         """
         selected = [item for item in session.items if isinstance(item, ProblemItem) and _is_going_to_run(item)]
         if not selected or self.config.option.collectonly:
-            return
+            return True
+        if session.testsfailed and not self.config.option.continue_on_collection_errors:
+            return not self._stop(session, "a file could not be collected")
         try:
             self._start(group_by_suite(selected))
         except PassatkError as error:
-            self.refusal = error
             if not self.is_worker:
                 raise pytest.UsageError(str(error)) from error
+            with suppress(PassatkError, OSError, EOFError):
+                self._find_counter().fail(error)
+            return not self._stop(session, "the run cannot start")
+        return True
+
+    def _stop(self, session: pytest.Session, why: str) -> bool:
+        """Stop a worker, which pytest-xdist would let go on; returns whether this is one. Pytest itself stops alone."""
+        if self.is_worker:
+            session.shouldstop = why
+        return self.is_worker
 
     def _start(self, suites: tuple[Collected, ...]) -> None:
         fixtures, self.unready = prepare_fixtures(suites)
@@ -102,8 +113,6 @@ class Session:
     def judge(self, item: ProblemItem) -> None:
         """Run an item: wait for its record and report it."""
         try:
-            if self.refusal:
-                raise self.refusal
             if error := self.unready.get(item.key.suite):
                 raise error
             if self.settings.check:

@@ -14,10 +14,11 @@ from pytest_passatk.core.interval import default_ks
 from pytest_passatk.core.protocols import ModelOptions
 from pytest_passatk.core.sample import SamplingParams
 from pytest_passatk.core.suite import Suite
-from pytest_passatk.harness.options import read_options
+from pytest_passatk.harness.options import OPTIONS, read_options
 
 STORE = Path(".passatk", "store.sqlite")
 JUDGE_TIMEOUT = 10.0
+SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens")  # fields of SamplingParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Settings:
         """
         n, where = self.samples(suite), f"{suite.file}: {suite.body.__name__}"
         ks = tuple(sorted(set(self.ks or suite.ks or default_ks(n))))
-        if ks[-1] > n or ks[0] < 1:
+        if ks[-1] > n:
             raise UsageError(
                 f"{where}: pass@{ks[-1]} needs at least {ks[-1]} samples, n is {n}: raise --n or lower --k"
             )
@@ -99,15 +100,27 @@ class Settings:
         return ks
 
 
+def refuse_nonsense(suite: Suite) -> None:
+    """Hold the numbers that a suite states to the limits of the options of the same name. Raises UsageError."""
+    where = f"{suite.file}: {suite.body.__name__}"
+    parsers = {option.field: option.parse for option in OPTIONS}
+    for name, value in {"n": suite.n, **{name: getattr(suite.params, name) for name in SAMPLING}}.items():
+        try:
+            (parsers[name] or str)(str(value))
+        except ValueError as error:
+            raise UsageError(f"{where}: {name} is {value}: {error}") from error
+    if suite.ks is not None and min(suite.ks, default=0) < 1:
+        raise UsageError(f"{where}: ks is {suite.ks}: at least one k is wanted, and each at least 1")
+
+
 def resolve_settings(config: pytest.Config) -> Settings:
     """The settings of a run. Raises UsageError."""
     given = read_options(config)
-    overridden = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens")
     return Settings(
         model=given["model"],
         n=given["n"],
         ks=given["k"],
-        sampling={name: given[name] for name in overridden if given[name] is not None},
+        sampling={name: given[name] for name in SAMPLING if given[name] is not None},
         seed=given["seed"] or 0,
         limit=given["limit"],
         model_options=_model_options(given),

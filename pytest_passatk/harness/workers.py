@@ -24,6 +24,7 @@ class Workers:
     def __init__(self, find_session: Callable[[], Session]) -> None:
         self._find_session = find_session
         self.switchboard: Switchboard | None = None
+        self._owner: Owner | None = None
         self._finding = Lock()
         self._done = Event()
 
@@ -38,12 +39,11 @@ class Workers:
     def _find_exchange(self) -> Exchange:
         """The exchange of this run, made when a worker first calls. Raises PassatkError."""
         with self._finding:
-            session = self._find_session()
-            if session.owner is None:
-                owner = session.own()
-                owner.screen.live = False  # lines, as in a log: pytest's own thread is busy with its workers
-                Thread(target=self._tick, args=(owner,), name="passatk-ticker", daemon=True).start()
-            return session.own().exchange
+            if self._owner is None:
+                self._owner = self._find_session().own()
+                self._owner.screen.live = False  # lines, as in a log: pytest's own thread is busy with its workers
+                Thread(target=self._tick, args=(self._owner,), name="passatk-ticker", daemon=True).start()
+            return self._owner.exchange
 
     def _tick(self, owner: Owner) -> None:
         while not self._done.wait(TICK_SECONDS):
@@ -52,7 +52,9 @@ class Workers:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
-        """Take no more calls."""
+        """Take no more calls; where the run could not start, say why."""
         self._done.set()
+        if self._owner and self._owner.exchange.failure and self._owner.exchange.books is None:
+            self._owner.screen.complain(str(self._owner.exchange.failure))
         if self.switchboard:
             self.switchboard.close()

@@ -10,7 +10,7 @@ from threading import Condition
 from time import monotonic
 from typing import Protocol
 
-from pytest_passatk.core.errors import PassatkError
+from pytest_passatk.core.errors import ModelError, PassatkError
 from pytest_passatk.core.plan import Plan, PlannedSuite, ProblemKey
 from pytest_passatk.core.protocols import Model
 from pytest_passatk.core.record import ProblemRecord, SuiteRecord
@@ -88,7 +88,7 @@ class Exchange:
                 return
             try:
                 self.store = self._open_store()
-                self.models.update({spec: self._load(spec) for spec in plan.by_model()})
+                self.models.update({spec: self._load_model(spec) for spec in plan.by_model()})
                 self.books = Books(plan, self.models, self.store)
             except PassatkError as error:
                 self.failure = error
@@ -97,6 +97,14 @@ class Exchange:
                 self._welcome(ledger)
             self._on_open(self)
             self._condition.notify_all()
+
+    def _load_model(self, spec: str) -> Model:
+        try:
+            return self._load(spec)
+        except PassatkError:
+            raise
+        except Exception as error:  # whatever a backend raises has to reach those who wait
+            raise ModelError(f"--model {spec}: cannot be loaded: {type(error).__name__}: {error}") from error
 
     def take(self, owner: str, only: ProblemKey | None = None) -> Task | None:
         """See Counter."""

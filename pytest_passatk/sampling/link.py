@@ -3,6 +3,7 @@
 Each connection carries one call at a time, and each calling thread has its own, because a call may wait for a sample.
 """
 
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Client, Connection, Listener
@@ -61,6 +62,8 @@ class Switchboard:
             return call(*arguments)
         except PassatkError as error:
             return error
+        except Exception:  # noqa: BLE001 - the caller waits for an answer
+            return PassatkError(f"the controller could not answer:\n{traceback.format_exc()}")
 
 
 class Link:

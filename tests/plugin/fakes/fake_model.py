@@ -57,3 +57,8 @@ def note(line: str) -> None:
 def load(target: str, options: ModelOptions) -> FakeModel:
     """For `--model fake_model:load`."""
     return FakeModel(target or "fake", options)
+
+
+def fail(target: str, options: ModelOptions) -> FakeModel:  # noqa: ARG001 - as every loader
+    """For `--model fake_model:fail`: what a backend of somebody else may do."""
+    raise OSError("no weights")
