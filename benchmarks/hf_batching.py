@@ -1,4 +1,4 @@
-"""Tokens a second of the ways to batch with transformers, on the same ragged work, in one process and one thread.
+"""Tokens a CPU-second of the ways to batch with transformers, on the same ragged work, in one process and one thread.
 
     python benchmarks/hf_batching.py [--rounds 3] [--problems 60] [--samples 8] [--tokens 24 96]
 
@@ -10,7 +10,8 @@ Three ways, each over every problem × sample at once:
 - `generate_batch`: transformers' continuous batching over paged memory.
 
 Neither of the latter two gives a sample a seed of its own, so they do a little less work than the first. The length of
-each completion is drawn once and imposed on all three; the rounds take turns, so that a busy machine slows all alike.
+each completion is drawn once and imposed on all three. The CPU time of the process is measured, which in one thread is
+the time on a quiet machine, and the rounds take turns.
 """
 
 import argparse
@@ -116,12 +117,12 @@ WAYS: dict[str, Callable[[Any, list[Row]], int]] = {
 
 
 def measure(model: Any, rows: list[Row], rounds: int) -> dict[str, list[float]]:
-    """Tokens a second of each way, one figure a round."""
+    """Tokens a CPU-second of each way, one figure a round."""
     speeds: dict[str, list[float]] = {way: [] for way in WAYS}
     for _ in range(rounds):
         for way, run in WAYS.items():
-            start = time.perf_counter()
-            speeds[way].append(run(model, rows) / (time.perf_counter() - start))
+            start = time.process_time()
+            speeds[way].append(run(model, rows) / (time.process_time() - start))
     return speeds
 
 
@@ -132,7 +133,7 @@ def report(name: str, rows: list[Row], speeds: dict[str, list[float]]) -> None:
     for way, figures in speeds.items():
         median = statistics.median(figures)
         span = f"{min(figures):.0f}-{max(figures):.0f}"
-        print(f"  {way:<15} {median:8.0f} tokens/s ({span})  {median / base:5.2f} x generate")
+        print(f"  {way:<15} {median:8.0f} tokens/CPU-s ({span})  {median / base:5.2f} x generate")
 
 
 def make_mid(folder: Path) -> Path:
