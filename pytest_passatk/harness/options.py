@@ -179,7 +179,7 @@ def read_options(config: pytest.Config) -> dict[str, Any]:
 
 def _read(option: Option, config: pytest.Config) -> Any:
     places = (
-        (option.flags[-1], config.getoption(option.dest, None)),
+        (_typed(option, config), config.getoption(option.dest, None)),
         (option.variable, os.environ.get(option.variable) or None),
         (f"{option.dest} in {config.inipath}", config.getini(option.dest) or None),
     )
@@ -187,6 +187,12 @@ def _read(option: Option, config: pytest.Config) -> Any:
         if value is not None:
             return _parse(option, place, value)
     return None
+
+
+def _typed(option: Option, config: pytest.Config) -> str:
+    """The spelling on the command line; a bare one may be somebody else's, the other one never is."""
+    typed = {str(argument).partition("=")[0] for argument in config.invocation_params.args}
+    return next((flag for flag in option.flags if flag in typed), option.flags[0])
 
 
 def _parse(option: Option, place: str, value: Any) -> Any:

@@ -1,12 +1,15 @@
 """A fake model for tests of the harness: it answers as its prompt says, and notes every sample that it draws.
 
 A prompt such as `5|6|LENGTH:7` makes sample i answer part i (mod 3); `LENGTH:` ends it by its token limit, `ABORT:`
-makes it an answer that the model could not give. Environment variables set the pace and the failures.
+makes it an answer that the model could not give. Environment variables set the pace and the failures, and name the file
+for a note of what the model was asked.
 """
 
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from pytest_passatk.core.errors import ModelError
@@ -18,6 +21,7 @@ class FakeModel:
     """Answers by script; see the module."""
 
     def __init__(self, target: str, options: ModelOptions) -> None:
+        self.seen = {"target": target, "options": asdict(options)}
         revision = options.revision or "1"
         self.info = ModelInfo(
             target, "fake", revision, options.adapter, "float32", options.chat_template, {"fake": "1"}
@@ -25,6 +29,9 @@ class FakeModel:
 
     def sample(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Answer in order; `FAKE_DELAY` seconds each, `FAKE_DIES_AFTER` answers at most."""
+        if requests and "FAKE_SEEN" in os.environ:
+            asked = {"params": asdict(requests[0].params), "seeds": [request.seed for request in requests]}
+            Path(os.environ["FAKE_SEEN"]).write_text(json.dumps(self.seen | asked))
         limit = int(os.environ.get("FAKE_DIES_AFTER", "-1"))
         for number, request in enumerate(requests):
             if number == limit:
