@@ -2,39 +2,17 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
 
 from pytest_passatk.core.errors import ModelError
-from pytest_passatk.core.sample import Request
 from pytest_passatk.models.draw import Flags, Integers, draw_tokens, settings_of
 from pytest_passatk.models.tiny_network import Network
+from pytest_passatk.models.tiny_row import Row
 
 PAIRS = 2**21  # of tokens that attend to each other while prompts are read together: 64 MB with 4 heads
 REFILL = 8  # waiting rows come in when this part of the slots is free, so that they are read together
-
-
-@dataclass(slots=True, eq=False)
-class Row:
-    """One completion in the making.
-
-    Attributes:
-        request: what is asked.
-        prompt: its tokens.
-        limit: the most tokens it may generate.
-        tokens: those generated so far, the end-of-sequence token included.
-        logprob: the sum of their log-probabilities, nats.
-        start: when it got its slot, by `perf_counter`.
-    """
-
-    request: Request
-    prompt: tuple[int, ...]
-    limit: int
-    tokens: list[int] = field(default_factory=list)
-    logprob: float = 0.0
-    start: float = 0.0
 
 
 def decode(network: Network, rows: Iterable[Row], budget: int, ended: Callable[[Row], bool]) -> Iterator[Row]:
@@ -52,16 +30,16 @@ def decode(network: Network, rows: Iterable[Row], budget: int, ended: Callable[[
         ModelError: logits are not finite.
     """
     waiting = deque(rows)
-    if not waiting:
-        return
-    columns, longest = max(len(row.prompt) + row.limit for row in waiting), max(len(row.prompt) for row in waiting)
+    columns = max((len(row.prompt) + row.limit for row in waiting), default=1)
+    together = max(1, PAIRS // max((len(row.prompt) for row in waiting), default=1) ** 2)
     slots = min(len(waiting), max(1, budget // columns))
     batch = Batch(network, slots, columns, penalised=any(row.request.params.repetition_penalty != 1 for row in waiting))
     while waiting or batch.rows:
         free = slots - len(batch.rows)
         if free * REFILL >= slots:
-            for size in _shares(min(free, len(waiting)), max(1, PAIRS // longest**2)):
-                batch.admit([waiting.popleft() for _ in range(size)])
+            coming = [waiting.popleft() for _ in range(min(free, len(waiting)))]
+            for at in range(0, len(coming), together):
+                batch.admit(coming[at : at + together])
         batch.draw()
         done = np.array([ended(row) for row in batch.rows])
         yield from (row for row, over in zip(batch.rows, done, strict=True) if over)
@@ -140,9 +118,3 @@ class Batch:
         start = np.array([len(row.prompt) + len(row.tokens) - 1 for row in self.rows])
         cache = self._cache[0][:, : len(self.rows)], self._cache[1][:, : len(self.rows)]
         self._logits = self._network.forward(tokens, start, np.zeros_like(start), cache)
-
-
-def _shares(total: int, most: int) -> Iterator[int]:
-    """A total in parts of at most `most`."""
-    for begin in range(0, total, most):
-        yield min(most, total - begin)

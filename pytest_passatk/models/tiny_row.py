@@ -1,0 +1,26 @@
+"""A row of the NumPy decoder: one completion in the making."""
+
+from dataclasses import dataclass, field
+
+from pytest_passatk.core.sample import Request
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One completion in the making.
+
+    Attributes:
+        request: what is asked.
+        prompt: its tokens.
+        limit: the most tokens it may generate.
+        tokens: those generated so far, the end-of-sequence token included.
+        logprob: the sum of their log-probabilities, nats.
+        start: when it got its slot, by `perf_counter`.
+    """
+
+    request: Request
+    prompt: tuple[int, ...]
+    limit: int
+    tokens: list[int] = field(default_factory=list)
+    logprob: float = 0.0
+    start: float = 0.0
