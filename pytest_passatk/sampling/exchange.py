@@ -135,6 +135,8 @@ class Exchange:
         with self._condition:
             while not self._ledger(key).settled:
                 self._check()
+                if self.closed:  # interrupted: a worker that waits on would hold up the end
+                    raise PassatkError("the run was cut short; the same command resumes it")
                 left = deadline - monotonic()
                 if left <= 0:
                     return None
@@ -229,7 +231,11 @@ class Exchange:
     def _save(self) -> None:
         unsaved, self._unsaved = self._unsaved, []
         if unsaved and self.store:
-            self.store.add_verdicts(unsaved)
+            try:
+                self.store.add_verdicts(unsaved)
+            except PassatkError as error:
+                self.failure = self.failure or error
+                raise
 
     def _check(self) -> None:
         if self.failure:

@@ -47,10 +47,10 @@ class Sampler(Thread):
         completions = model.sample(list(missing.values()))
         try:
             for completion in completions:
-                if self.exchange.closed:
-                    return
                 missing.pop((completion.stream, completion.index))
                 self.exchange.deliver(completion)
+                if self.exchange.closed:
+                    return
         finally:
             if isinstance(completions, Generator):
                 completions.close()  # an iterator that stops early must not wait for the garbage collector
