@@ -26,3 +26,12 @@ def parse(source: str, mode: Literal["exec", "eval"], longest: int) -> ast.Modul
             raise RejectedError(f"{source!r} is not Python: {error}") from error
     assert isinstance(tree, ast.Module | ast.Expression)
     return tree
+
+
+def depth(tree: ast.AST) -> int:
+    """The levels of a syntax tree; 1 for a leaf."""
+    levels, nodes = 0, [tree]
+    while nodes:
+        levels += 1
+        nodes = [child for node in nodes for child in ast.iter_child_nodes(node)]
+    return levels
