@@ -10,7 +10,7 @@ from pytest_passatk.core.plan import PlannedProblem, PlannedSuite
 from pytest_passatk.core.prompt import render_prompt
 from pytest_passatk.core.rows import load_problems
 from pytest_passatk.core.suite import Suite
-from pytest_passatk.harness.fixtures import fixture_names, refuse_narrow_fixtures
+from pytest_passatk.harness.fixtures import fixture_functions, fixture_names, refuse_narrow_fixtures
 from pytest_passatk.harness.item import ProblemItem
 from pytest_passatk.harness.settings import Settings, refuse_nonsense
 from pytest_passatk.harness.verifier import VerifierDigest
@@ -70,7 +70,8 @@ class Collected:
 
     def plan(self, settings: Settings) -> PlannedSuite:
         """The suite with the settings of this run. Raises UsageError."""
-        verifier = VerifierDigest(self.suite, settings.judge_timeout)
+        first = self.items[0]
+        verifier = VerifierDigest(self.suite, settings.judge_timeout, fixture_functions(first, first.fixtures))
         return PlannedSuite(
             name=self.name,
             model=settings.choose_model(self.suite),

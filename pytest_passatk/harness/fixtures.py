@@ -5,7 +5,8 @@ and again, outside of pytest's own order, so it is refused.
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -43,6 +44,21 @@ def refuse_narrow_fixtures(item: pytest.Item, names: Iterable[str], where: str) 
                 f"{where}: the fixture {name!r} is {kind}, but the body runs once a completion, in a process of its "
                 f"own: {REMEDY}"
             )
+
+
+def fixture_functions(item: pytest.Item, names: Iterable[str]) -> Iterator[FunctionType]:
+    """The functions behind fixtures and behind those that they depend on."""
+    waiting, found = list(names), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        for definition in item.session._fixturemanager.getfixturedefs(name, item) or ():  # noqa: SLF001 - as in _definition
+            function = inspect.unwrap(definition.func)
+            if isinstance(function, FunctionType):
+                yield function
+            waiting.extend(definition.argnames)
 
 
 def set_up_fixtures(item: pytest.Item, names: Sequence[str]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import inspect
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from types import ModuleType
@@ -22,20 +22,27 @@ class VerifierDigest:
     """Digests of the judgements of one suite.
 
     The source files that the suite's functions reach through the globals of their modules count, unless they are
-    installed packages; of this project only the verifiers count.
+    installed packages; of this project only the verifiers count. So do the files of its fixtures; their values are not
+    looked at.
 
     Args:
         suite: whose verifier.
         timeout: seconds that a judgement may take; it can turn a verdict.
+        fixtures: the functions behind the suite's fixtures.
     """
 
-    def __init__(self, suite: Suite, timeout: float) -> None:
+    def __init__(self, suite: Suite, timeout: float, fixtures: Iterable[Callable[..., Any]] = ()) -> None:
         functions = [function for function in (suite.body, suite.extract, suite.same) if function is not None]
         own = sys.modules.get(suite.body.__module__)
         modules = {own} if own else set()
         for function in functions:
             modules |= set(_reachable(function, suite.body.__module__.partition(".")[0]))
-        sources = sorted(_source_digest(module.__file__) for module in modules if module.__file__)
+        # Several conftest.py may go by one module name, so that the code itself is asked for its file.
+        files = {
+            function.__code__.co_filename for function in fixtures if not _is_installed(function.__code__.co_filename)
+        }
+        files |= {module.__file__ for module in modules if module.__file__}
+        sources = sorted(map(_source_digest, files))
         self._verifier = [sources, timeout]
 
     def of(self, problem: Problem) -> str:
@@ -73,4 +80,8 @@ def _counts(module: ModuleType, package: str) -> bool:
         return False
     if top == "pytest_passatk":
         return module.__name__.startswith((VERIFIERS, f"{top}.suites."))
-    return top == package or not any(Path(file).resolve().is_relative_to(place) for place in INSTALLED)
+    return top == package or not _is_installed(file)
+
+
+def _is_installed(file: str) -> bool:
+    return any(Path(file).resolve().is_relative_to(place) for place in INSTALLED)

@@ -7,16 +7,19 @@ verdict. The session itself never forks again once a model may hold threads or a
 import multiprocessing
 import os
 import signal
+import traceback
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkContext, SpawnContext
-from time import monotonic
+from time import monotonic, sleep
 
 from pytest_passatk.core.verdict import Status, Verdict
 from pytest_passatk.judging.task import OpenBench, Task
 from pytest_passatk.judging.worker import Broken, Ready, serve
+
+DYING_SECONDS = 1.0  # between the end of a judge's link and that of its process
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +63,17 @@ class Supervisor:
         self.waiting: deque[tuple[int, Task]] = deque()
         self.broken: str | None = None
         self.seats: list[Seat] = []
-        for _ in range(staffing.judges):
-            self.seats.append(self._fill_seat(self.seats))
 
     def run(self) -> None:
         """Work until the session says so, or dies."""
         try:
+            for _ in range(self.staffing.judges):
+                self.seats.append(self._fill_seat(self.seats))
             while self._step():
                 pass
+        except Exception:  # noqa: BLE001 - the session, where it still lives, has to know
+            with suppress(OSError):
+                self.upstream.send(Broken(f"the process that supervises the judges broke:\n{traceback.format_exc()}"))
         finally:
             for seat in self.seats:
                 self._kill(seat)
@@ -106,13 +112,13 @@ class Supervisor:
     def _assign(self) -> None:
         for seat in self.seats:
             if self.waiting and seat.ready and seat.task is None:
-                seat.task = self.waiting.popleft()
-                seat.deadline = monotonic() + self.staffing.timeout
-                seat.link.send(seat.task[1])
+                with suppress(OSError):  # it has just died, which its link tells next
+                    seat.link.send(self.waiting[0][1])
+                    seat.task, seat.deadline = self.waiting.popleft(), monotonic() + self.staffing.timeout
 
     def _listen(self, seat: Seat) -> None:
         message = None
-        with suppress(EOFError, OSError):
+        with suppress(Exception):  # it ended, or what it sent makes no sense, because its body wrote there
             message = seat.link.recv()
         if message is None:  # not inside an except clause: the fork of the next judge would carry the exception along
             self._bury(seat)
@@ -124,9 +130,7 @@ class Supervisor:
             self._answer(seat, message)
 
     def _bury(self, seat: Seat) -> None:
-        seat.process.join()
-        code = seat.process.exitcode or 0
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        how = _describe_end(_wait_for_end(seat.process))
         if not seat.ready:
             self.broken = self.broken or f"a judge ended with {how} before it could start"
             return
@@ -163,9 +167,28 @@ class Supervisor:
         seat.process.join()
 
 
+def _wait_for_end(process: multiprocessing.process.BaseProcess) -> int | None:
+    """The exit code; `None` where the process goes on. `join` would trust a pipe that the body may have closed."""
+    deadline = monotonic() + DYING_SECONDS
+    while process.exitcode is None and monotonic() < deadline:
+        sleep(0.005)
+    return process.exitcode
+
+
+def _describe_end(code: int | None) -> str:
+    if code is None:
+        return "it closed its files and went on"
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+
+
 def supervise(upstream: Connection, downstream: Connection | None, open_bench: OpenBench, staffing: Staffing) -> None:
     """Body of the supervisor's process; `downstream` is the session's end, which a fork copied."""
     if downstream is not None:
         downstream.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the session decides what an interrupt means
+    # A signal to the group of the session, such as Ctrl-C, is not for it: the end of the session is what ends it, and
+    # with it all judges.
+    if hasattr(os, "setsid"):
+        os.setsid()
+    else:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     Supervisor(upstream, open_bench, staffing).run()

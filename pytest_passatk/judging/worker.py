@@ -34,7 +34,7 @@ def serve(link: Connection, inherited: Iterable[Connection], open_bench: OpenBen
     for connection in inherited:
         connection.close()
     if hasattr(os, "setsid"):
-        os.setsid()  # a group of its own: an interrupt of the terminal is not for it, and its children die with it
+        os.setsid()  # a group of its own, so that what a body starts can be killed with it
     _silence()
     try:
         bench = open_bench()

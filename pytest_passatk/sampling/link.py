@@ -6,6 +6,7 @@ Each connection carries one call at a time, and each calling thread has its own,
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
 from secrets import token_bytes
 from threading import Thread, local
@@ -18,6 +19,8 @@ from pytest_passatk.core.verdict import Verdict
 from pytest_passatk.judging import Task
 from pytest_passatk.sampling.exchange import Exchange
 
+BACKLOG = 128  # callers that wait for a line: two threads of each worker, all at once
+
 
 class Switchboard:
     """Serves an exchange to the other processes of a run; `address` and `key` are what they need.
@@ -29,7 +32,7 @@ class Switchboard:
     def __init__(self, find_exchange: Callable[[], Exchange]) -> None:
         self._find_exchange = find_exchange
         self.key = token_bytes(32)
-        self._listener = Listener(authkey=self.key)
+        self._listener = Listener(backlog=BACKLOG, authkey=self.key)
         self.address = self._listener.address
         Thread(target=self._accept, name="passatk-switchboard", daemon=True).start()
 
@@ -41,6 +44,8 @@ class Switchboard:
         while True:
             try:
                 connection = self._listener.accept()
+            except (EOFError, ConnectionError, AuthenticationError):
+                continue  # the caller died on its way, or is none of ours
             except OSError:
                 return
             Thread(target=self._serve, args=(connection,), name="passatk-line", daemon=True).start()

@@ -199,3 +199,16 @@ def test_a_request_of_the_body_is_a_fixture_too(alone: Sessions) -> None:
     assert result.ret == 4
     result.stdout.fnmatch_lines(["*'request'*"])
     assert not Path(alone.store).exists()
+
+
+def test_a_changed_fixture_judges_again_without_sampling(alone: Sessions) -> None:
+    conftest = "import pytest\n@pytest.fixture(scope='session')\ndef base():\n    return '7'\n"
+    alone.write(conftest, "conftest.py")
+    fixture = "@pytest.fixture(scope='session')\ndef thing(base):\n    return base"
+    alone.write(one(fixture).replace("    pass\n", "    assert completion.text == thing\n"))
+    alone.run()
+    assert alone.counts() == {"a": (2, 2), "b": (2, 2)}
+    alone.write(conftest.replace("'7'", "'not 7'"), "conftest.py")
+    alone.run()
+    assert alone.counts() == {"a": (2, 0), "b": (2, 0)}
+    assert len(alone.log) == 4

@@ -139,6 +139,7 @@ ESCAPES: dict[str, tuple[str, str]] = {
     "clean exit": ("error", "exit status 0"),
     "crash": ("error", "signal SIGSEGV"),
     "interrupt": ("error", "KeyboardInterrupt"),
+    "deserter": ("error", "closed its files"),
     "right": ("pass", ""),
 }
 ESCAPING_BODY = """
@@ -172,6 +173,9 @@ def test_it(problem, completion):
             os.kill(os.getpid(), signal.SIGSEGV)
         case "interrupt":
             raise KeyboardInterrupt
+        case "deserter":
+            os.closerange(3, 256)
+            sleep()
 """
 
 
@@ -193,20 +197,62 @@ def wait_until_gone(pid: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("workers", "how"),
-    [(0, ("--passatk-judge-start", "fork")), (0, ("--passatk-judge-start", "spawn", "--passatk-judges", "1")), (2, ())],
+    ("workers", "how", "cases"),
+    [
+        (0, ("--passatk-judge-start", "fork"), list(ESCAPES)),
+        (0, ("--passatk-judge-start", "spawn", "--passatk-judges", "1"), ["hang", "exit", "right"]),
+        (2, (), list(ESCAPES)),
+    ],
     ids=["fork", "spawn", "n2"],
 )
-def test_no_body_harms_the_session(make_sessions: MakeSessions, workers: int, how: tuple[str, ...]) -> None:
+def test_no_body_harms_the_session(
+    make_sessions: MakeSessions, workers: int, how: tuple[str, ...], cases: list[str]
+) -> None:
     sessions = make_sessions(workers)
-    sessions.write(suite_of_cases(ESCAPES, ESCAPING_BODY))
+    sessions.write(suite_of_cases(dict.fromkeys(cases), ESCAPING_BODY))
     result = sessions.run("--passatk-judge-timeout", "1", *how)
     samples = sessions.samples()
-    assert verdicts(samples) == {case: {status} for case, (status, _) in ESCAPES.items()}
-    for case, (_, reason) in ESCAPES.items():
-        assert reason in str(samples[case][0].reason)
-    result.assert_outcomes(passed=5, failed=4)
-    wait_until_gone(int((sessions.pytester.path / "child.pid").read_text()))
+    assert verdicts(samples) == {case: {ESCAPES[case][0]} for case in cases}
+    for case in cases:
+        assert ESCAPES[case][1] in str(samples[case][0].reason)
+    errors = sum(ESCAPES[case][0] == "error" for case in cases)
+    result.assert_outcomes(passed=len(cases) - errors, failed=errors)
+    for note in sessions.pytester.path.glob("child.pid"):
+        wait_until_gone(int(note.read_text()))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_session_that_is_killed_leaves_nobody_behind(alone: Sessions, number: signal.Signals) -> None:
+    alone.write(suite_of_cases({"child": None}, ESCAPING_BODY))
+    session = alone.start("--passatk-judge-timeout", "600")
+    note = alone.pytester.path / "child.pid"
+    for _ in range(600):
+        if note.exists() and note.read_text():
+            break
+        time.sleep(0.05)
+    os.killpg(session.pid, number)
+    session.communicate(timeout=60)
+    wait_until_gone(int(note.read_text()))
+
+
+def test_what_a_body_starts_can_be_stopped(alone: Sessions) -> None:
+    alone.write(
+        suite_of_cases(
+            {"it": None},
+            """
+import subprocess, sys, signal
+
+@suite(ROWS, prompt="{says}", n=1, model="fake_model:load")
+def test_it(problem, completion):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        child.send_signal(number)
+        assert child.wait(30) != 0
+""",
+        )
+    )
+    alone.run()
+    assert alone.counts() == {"it": (1, 1)}
 
 
 def test_a_child_that_outlives_its_body_ends_with_the_session(alone: Sessions) -> None:
