@@ -87,7 +87,7 @@ class Supervisor:
         if self.upstream in ready and not self._receive():
             return False
         for seat in tuple(self.seats):
-            if seat.link in ready:
+            if wait([seat.link], 0):  # asked again: it may have answered in time, while another one was replaced
                 self._listen(seat)
             elif monotonic() >= seat.deadline:
                 limit = self.staffing.timeout

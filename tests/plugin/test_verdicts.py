@@ -295,6 +295,26 @@ def test_it(problem, completion):
     }
 
 
+def test_a_slow_end_of_one_judge_costs_the_others_no_time(alone: Sessions) -> None:
+    alone.write(
+        suite_of_cases(
+            {str(number): None for number in range(8)},
+            """
+import os, time
+
+@suite(ROWS, prompt="{says}", n=1, model="fake_model:load")
+def test_it(problem, completion):
+    if problem.id == "0":
+        os.closerange(3, 256)
+        time.sleep(60)
+    time.sleep(0.3)
+""",
+        )
+    )
+    alone.run("--passatk-judge-timeout", "0.8", "--passatk-judges", "4").assert_outcomes(passed=7, failed=1)
+    assert [solved for _, solved in alone.counts().values()] == [0] + 7 * [1]
+
+
 def test_truncated_and_unanswered_samples_are_counted_apart(alone: Sessions) -> None:
     alone.write(
         HEADER
