@@ -305,6 +305,7 @@ import os, time
 @suite(ROWS, prompt="{says}", n=1, model="fake_model:load")
 def test_it(problem, completion):
     if problem.id == "0":
+        time.sleep(0.2)  # until the others are at work
         os.closerange(3, 256)
         time.sleep(60)
     time.sleep(0.3)
