@@ -13,6 +13,7 @@ def make_sessions(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKES), *filter(None, [os.environ.get("PYTHONPATH")])]))
     for name in [name for name in os.environ if name.startswith(("PASSATK_", "FAKE_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.delenv("CI", raising=False)  # pytest's summary repeats long messages there
     monkeypatch.setenv("FAKE_LOG", str(pytester.path / "fake.log"))
     return lambda workers: Sessions(pytester, workers)
 
