@@ -6,13 +6,17 @@ import pytest
 from sessions import FAKES, MakeSessions, Sessions
 
 
+KEPT = "PASSATK_JUDGE_START"  # `PASSATK_JUDGE_START=spawn pytest tests/plugin` tests as on a system without fork
+
+
 @pytest.fixture
 def make_sessions(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> MakeSessions:
     """Sessions with a number of workers, in a folder that knows the fake model."""
     pytester.syspathinsert(FAKES)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKES), *filter(None, [os.environ.get("PYTHONPATH")])]))
     for name in [name for name in os.environ if name.startswith(("PASSATK_", "FAKE_"))]:
-        monkeypatch.delenv(name)
+        if name != KEPT:
+            monkeypatch.delenv(name)
     monkeypatch.delenv("CI", raising=False)  # pytest's summary repeats long messages there
     monkeypatch.setenv("FAKE_LOG", str(pytester.path / "fake.log"))
     return lambda workers: Sessions(pytester, workers)

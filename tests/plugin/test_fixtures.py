@@ -178,7 +178,8 @@ def test_a_module_is_set_up_for_its_ordinary_tests_only(alone: Sessions) -> None
         one("def setup_module():\n    os.environ['UP'] = os.environ.get('UP', '') + '1'", "pytestconfig")
         + "\ndef test_plain():\n    assert os.environ['UP'] == '1'\n"
     )
-    alone.run("-p", "no:randomly").assert_outcomes(passed=3)
+    # pytest's configuration cannot be sent to another process, only inherited.
+    alone.run("-p", "no:randomly", "--passatk-judge-start", "fork").assert_outcomes(passed=3)
 
 
 def test_fixtures_are_made_where_the_suite_is(alone: Sessions) -> None:
