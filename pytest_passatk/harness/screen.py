@@ -98,7 +98,7 @@ class Screen:
         writer = self.reporter._tw  # noqa: SLF001 - width and encoding have no public view
         encoding = getattr(writer._file, "encoding", None) or "utf-8"  # noqa: SLF001 - as above
         text = table.render(summaries, width=writer.fullwidth, color=writer.hasmarkup, encoding=encoding)
-        self.reporter.section("pass@k")
+        self.reporter.write_sep("=", "pass@k")
         self.reporter.write(text.rstrip("\n") + "\n")
         if run is not None:
             where = "" if store == STORE.absolute() else f" --store {store}"

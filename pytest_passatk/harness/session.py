@@ -1,6 +1,5 @@
 """The session of one process: it plans, starts the judges, and hands each item its record."""
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -108,7 +107,9 @@ class Session:
 
     @property
     def _name(self) -> str:
-        return f"{getattr(self.config, 'workerinput', {}).get('workerid', 'main')}:{os.getpid()}"
+        """What the exchange calls this process; pytest-xdist never gives a worker's name again."""
+        name: str = getattr(self.config, "workerinput", {}).get("workerid", "main")
+        return name
 
     def judge(self, item: ProblemItem) -> None:
         """Run an item: wait for its record and report it."""

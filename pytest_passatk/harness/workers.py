@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pytest_passatk.core.errors import UsageError
 from pytest_passatk.harness.owner import Owner
 from pytest_passatk.harness.session import Session
 from pytest_passatk.sampling.exchange import Exchange
@@ -50,11 +51,18 @@ class Workers:
             if owner.exchange.books:
                 owner.screen.tick()
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """What a worker took and did not settle goes to others; one that waited for more when it died says nothing."""
+        if self._owner:
+            self._owner.exchange.leave(node.gateway.id)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
-        """Take no more calls; where the run could not start, say why."""
+        """Take no more calls; where the run, or one of its workers, could not start, say why: no item may do it."""
         self._done.set()
-        if self._owner and self._owner.exchange.failure and self._owner.exchange.books is None:
-            self._owner.screen.complain(str(self._owner.exchange.failure))
+        exchange = self._owner.exchange if self._owner else None
+        if self._owner and exchange and (exchange.books is None or isinstance(exchange.failure, UsageError)):
+            self._owner.screen.complain(str(exchange.failure))
         if self.switchboard:
             self.switchboard.close()

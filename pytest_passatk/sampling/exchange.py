@@ -6,11 +6,12 @@ There is one in a run, in the process that owns store and model. Judges and item
 
 from collections import deque
 from collections.abc import Callable
+from itertools import zip_longest
 from threading import Condition
 from time import monotonic
 from typing import Protocol
 
-from pytest_passatk.core.errors import ModelError, PassatkError
+from pytest_passatk.core.errors import ModelError, PassatkError, UsageError
 from pytest_passatk.core.plan import Plan, PlannedSuite, ProblemKey
 from pytest_passatk.core.protocols import Model
 from pytest_passatk.core.record import ProblemRecord, SuiteRecord
@@ -50,6 +51,21 @@ class Counter(Protocol):
         """End the run for everybody who waits; what was finished is kept."""
 
 
+def refuse_another(plan: Plan, another: Plan) -> None:
+    """Refuse a plan that asks something else for a suite of this one. Raises UsageError."""
+    known = {suite.name: suite for suite in plan.suites}
+    for suite in another.suites:
+        ours = known.get(suite.name, suite)
+        if suite != ours:
+            pairs = zip_longest(ours.problems, suite.problems)
+            names = [problem.id for pair in pairs if pair[0] != pair[1] for problem in pair if problem]
+            raise UsageError(
+                f"{suite.name}: two workers collected it differently, first at problem {names[0]!r}: rows, prompts and "
+                "verifier must not depend on time, chance, the order of a set or the process: sort, or seed what is "
+                "drawn; -n 0 runs without workers"
+            )
+
+
 class Exchange:
     """The counter that owns ledgers, store and models.
 
@@ -85,6 +101,7 @@ class Exchange:
         with self._condition:
             self._check()
             if self.books is not None:
+                refuse_another(self.books.plan, plan)
                 return
             try:
                 self.store = self._open_store()

@@ -9,7 +9,7 @@ from contextlib import suppress
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
 from secrets import token_bytes
-from threading import Thread, local
+from threading import Event, Thread, local
 from typing import Any
 
 from pytest_passatk.core.errors import PassatkError
@@ -20,6 +20,8 @@ from pytest_passatk.judging import Task
 from pytest_passatk.sampling.exchange import Exchange
 
 BACKLOG = 128  # callers that wait for a line: two threads of each worker, all at once
+PAUSE_SECONDS = 0.01  # after a call that failed, lest a lack of descriptors keep this thread spinning
+BROKEN = (EOFError, OSError, AuthenticationError)  # what a call meets whose other end is gone
 
 
 class Switchboard:
@@ -34,25 +36,30 @@ class Switchboard:
         self.key = token_bytes(32)
         self._listener = Listener(backlog=BACKLOG, authkey=self.key)
         self.address = self._listener.address
-        Thread(target=self._accept, name="passatk-switchboard", daemon=True).start()
+        self._closing = Event()
+        self._operator = Thread(target=self._accept, name="passatk-switchboard", daemon=True)
+        self._operator.start()
 
     def close(self) -> None:
         """Take no more calls."""
-        self._listener.close()
+        self._closing.set()
+        with suppress(*BROKEN):
+            Client(self.address, authkey=self.key).close()  # closing the listener would not wake who waits on it
+        self._operator.join()
 
     def _accept(self) -> None:
-        while True:
-            try:
-                connection = self._listener.accept()
-            except (EOFError, ConnectionError, AuthenticationError):
-                continue  # the caller died on its way, or is none of ours
-            except OSError:
-                return
-            Thread(target=self._serve, args=(connection,), name="passatk-line", daemon=True).start()
+        with self._listener:
+            while not self._closing.is_set():
+                try:
+                    connection = self._listener.accept()
+                except BROKEN:  # the caller died on its way, or is none of ours
+                    self._closing.wait(PAUSE_SECONDS)
+                else:
+                    Thread(target=self._serve, args=(connection,), name="passatk-line", daemon=True).start()
 
     def _serve(self, connection: Connection) -> None:
         owners: set[str] = set()
-        with suppress(EOFError, OSError), connection:
+        with suppress(*BROKEN), connection:
             while True:
                 method, arguments = connection.recv()
                 if method == "take":
