@@ -41,9 +41,7 @@ class JudgePool:
         self._tickets = count()
         self._futures: dict[int, Future[Verdict]] = {}
         self._entries = Lock()  # guards the futures
-        self._sending = (
-            Lock()
-        )  # one message at a time; apart from the other, so that a full pipe cannot stop the reader
+        self._sending = Lock()  # one message at a time; not the other lock, lest a full pipe stop the reader
         self._reader = Thread(target=self._read, name="passatk-verdicts", daemon=True)
         self._reader.start()
 
@@ -62,11 +60,14 @@ class JudgePool:
 
     def close(self) -> None:
         """End the judges; verdicts that are still out become a JudgeError. Safe to call twice."""
+        if self._link.closed:
+            return
         with suppress(JudgeError):
             self._send(None)  # closing the link here would not wake the reader
         self._process.join(CLOSING_SECONDS)
         self._process.kill()
         self._process.join()
+        self._process.close()
         self._reader.join()
         self._link.close()
 
