@@ -58,11 +58,11 @@ def refuse_another(plan: Plan, another: Plan) -> None:
         ours = known.get(suite.name, suite)
         if suite != ours:
             pairs = zip_longest(ours.problems, suite.problems)
-            names = [problem.id for pair in pairs if pair[0] != pair[1] for problem in pair if problem]
+            names = [repr(problem.id) for pair in pairs if pair[0] != pair[1] for problem in pair if problem]
             raise UsageError(
-                f"{suite.name}: two workers collected it differently, first at problem {names[0]!r}: rows, prompts and "
-                "verifier must not depend on time, chance, the order of a set or the process: sort, or seed what is "
-                "drawn; -n 0 runs without workers"
+                f"{suite.name}: two workers collected it differently, first at {[*names, 'its settings'][0]}: rows, "
+                "prompts and verifier must not depend on time, chance, the order of a set or the process: sort, or "
+                "seed what is drawn; -n 0 runs without workers"
             )
 
 
