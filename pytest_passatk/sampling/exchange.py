@@ -7,7 +7,7 @@ There is one in a run, in the process that owns store and model. Judges and item
 from collections import deque
 from collections.abc import Callable
 from itertools import zip_longest
-from threading import Condition
+from threading import Condition, RLock
 from time import monotonic
 from typing import Protocol
 
@@ -90,7 +90,10 @@ class Exchange:
         self._open_store = open_store
         self._load = load
         self._on_open = on_open
-        self._condition = Condition()
+        self._lock = RLock()
+        # Apart, because most news is for one side only: items would wake at every sample, and slow the model down.
+        self._tasks = Condition(self._lock)
+        self._records = Condition(self._lock)
         self._pending: deque[Task] = deque()
         self._taken: dict[tuple[ProblemKey, int], tuple[str, Task]] = {}
         self._gone: set[str] = set()
@@ -98,7 +101,7 @@ class Exchange:
 
     def open(self, plan: Plan) -> None:
         """See Counter: names the models, and looks up what the store has."""
-        with self._condition:
+        with self._lock:
             self._check()
             if self.books is not None:
                 refuse_another(self.books.plan, plan)
@@ -113,7 +116,7 @@ class Exchange:
             for ledger in self.books.ledgers.values():
                 self._welcome(ledger)
             self._on_open(self)
-            self._condition.notify_all()
+            self._wake_all()
 
     def _load_model(self, spec: str) -> Model:
         try:
@@ -125,7 +128,7 @@ class Exchange:
 
     def take(self, owner: str, only: ProblemKey | None = None) -> Task | None:
         """See Counter."""
-        with self._condition:
+        with self._lock:
             while True:
                 self._check()
                 if self.closed or owner in self._gone:
@@ -135,21 +138,22 @@ class Exchange:
                     return task
                 if self._finished(only):
                     return None
-                self._condition.wait()
+                self._tasks.wait()
 
     def settle(self, task: Task, verdict: Verdict) -> None:
         """See Counter; a second verdict on a sample is ignored."""
-        with self._condition:
+        with self._lock:
             ledger, index = self._ledger(task.key), task.completion.index
             self._taken.pop((task.key, index), None)
             if index not in ledger.verdicts:
                 self._enter(ledger, index, verdict)
-            self._condition.notify_all()
+            if ledger.settled:
+                self._wake_all()
 
     def wait(self, key: ProblemKey, timeout: float) -> ProblemRecord | None:
         """See Counter."""
         deadline = monotonic() + timeout
-        with self._condition:
+        with self._lock:
             while not self._ledger(key).settled:
                 self._check()
                 if self.closed:  # interrupted: a worker that waits on would hold up the end
@@ -157,25 +161,25 @@ class Exchange:
                 left = deadline - monotonic()
                 if left <= 0:
                     return None
-                self._condition.wait(left)
+                self._records.wait(left)
             return self._ledger(key).record()
 
     def classify(self, key: ProblemKey, classes: tuple[int, ...]) -> None:
         """See Counter."""
-        with self._condition:
+        with self._lock:
             self._ledger(key).classes = classes
 
     def leave(self, owner: str) -> None:
         """See Counter; also said for a process that died."""
-        with self._condition:
+        with self._lock:
             self._gone.add(owner)
             lost = [place for place, (holder, _) in self._taken.items() if holder == owner]
             self._pending.extendleft(self._taken.pop(place)[1] for place in lost)
-            self._condition.notify_all()
+            self._wake_all()
 
     def requests(self, suites: tuple[PlannedSuite, ...]) -> list[Request]:
         """What the model of some suites still has to answer."""
-        with self._condition:
+        with self._lock:
             return self.books.requests(suites) if self.books else []
 
     def deliver(self, completion: Completion) -> None:
@@ -186,31 +190,33 @@ class Exchange:
         """
         lost = completion.finish_reason is FinishReason.ABORT
         kept = completion if lost or self.store is None else self.store.add_completion(completion)
-        with self._condition:
+        with self._lock:
             self.progress.note_completion(kept.tokens, completion.latency)
             for ledger in self.books.enter(kept) if self.books else ():
                 if lost:
                     self._enter(ledger, kept.index, Verdict(Status.ERROR, kept.error or "the model gave no answer"))
                 else:
                     self._pending.append(Task(ledger.key, kept))
-            self._condition.notify_all()
+            self._tasks.notify_all()
+            if lost:
+                self._records.notify_all()
 
     def fail(self, error: PassatkError) -> None:
         """See Counter."""
-        with self._condition:
+        with self._lock:
             self.failure = self.failure or error
-            self._condition.notify_all()
+            self._wake_all()
 
     def close(self) -> None:
         """End all waiting, and keep every verdict."""
-        with self._condition:
+        with self._lock:
             self.closed = True
-            self._condition.notify_all()
+            self._wake_all()
             self._save()
 
     def records(self) -> tuple[SuiteRecord, ...]:
         """What every suite came to so far."""
-        with self._condition:
+        with self._lock:
             return tuple(self.books.record(suite) for suite in self.books.plan.suites) if self.books else ()
 
     def _ledger(self, key: ProblemKey) -> Ledger:
@@ -252,7 +258,12 @@ class Exchange:
                 self.store.add_verdicts(unsaved)
             except PassatkError as error:
                 self.failure = self.failure or error
+                self._wake_all()
                 raise
+
+    def _wake_all(self) -> None:
+        self._tasks.notify_all()
+        self._records.notify_all()
 
     def _check(self) -> None:
         if self.failure:
