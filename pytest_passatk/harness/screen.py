@@ -1,9 +1,11 @@
 """What a person sees while a run goes on, and its report at the end."""
 
+import shlex
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from pathlib import Path
+from shutil import get_terminal_size
 from time import monotonic
 
 import pytest
@@ -13,6 +15,7 @@ from pytest_passatk.core.sample import SamplingParams
 from pytest_passatk.core.summary import SuiteSummary
 from pytest_passatk.harness.settings import STORE
 from pytest_passatk.report import table
+from pytest_passatk.report.glyphs import glyphs_for
 from pytest_passatk.sampling.exchange import Exchange
 
 REPAINT_SECONDS = 0.1
@@ -33,10 +36,17 @@ class Screen:
         self.reporter: pytest.TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
         self.capture: CaptureManager | None = config.pluginmanager.get_plugin("capturemanager")
         self.quiet = self.reporter is None or config.get_verbosity() < 0
-        self.live = not self.quiet and bool(self.reporter and self.reporter.isatty and self.reporter.hasmarkup)
+        self.live = not self.quiet and self._can_paint()
         self._painted = False
         self._pause = FIRST_LINE_SECONDS
         self._next = monotonic()
+
+    def _can_paint(self) -> bool:
+        """Whether this is a terminal that obeys; pytest takes a very narrow one for one of 80 columns."""
+        reporter = self.reporter
+        if reporter is None or not (reporter.isatty and reporter.hasmarkup):
+            return False
+        return get_terminal_size().columns >= reporter._tw.fullwidth  # noqa: SLF001 - has no public view
 
     def announce(self) -> None:
         """Say what is going to be sampled, with what."""
@@ -44,6 +54,7 @@ class Screen:
         self._next = now + (REPAINT_SECONDS if self.live else self._pause)
         if self.quiet or books is None:
             return
+        times = glyphs_for(self._encoding).times
         for spec, suites in groupby(books.plan.suites, key=lambda suite: suite.model):
             info = self.exchange.models[spec].info
             versions = ", ".join(f"{library} {version}" for library, version in info.versions.items())
@@ -52,7 +63,7 @@ class Screen:
                 reused = books.reused[suite.name]
                 stored = f", {reused} in the store" if reused else ""
                 self._say(
-                    f"passatk: {suite.title}: {len(suite.problems)} problems × {suite.n} samples{stored}, "
+                    f"passatk: {suite.title}: {len(suite.problems)} problems {times} {suite.n} samples{stored}, "
                     f"{describe(suite.params)}, seed {books.plan.seed}"
                 )
 
@@ -95,20 +106,24 @@ class Screen:
         """Write the table of every suite, and where its samples are."""
         if self.reporter is None or not summaries:
             return
-        writer = self.reporter._tw  # noqa: SLF001 - width and encoding have no public view
-        encoding = getattr(writer._file, "encoding", None) or "utf-8"  # noqa: SLF001 - as above
-        text = table.render(summaries, width=writer.fullwidth, color=writer.hasmarkup, encoding=encoding)
+        writer = self.reporter._tw  # noqa: SLF001 - the width has no public view
+        text = table.render(summaries, width=writer.fullwidth, color=writer.hasmarkup, encoding=self._encoding)
         self.reporter.write_sep("=", "pass@k")
         self.reporter.write(text.rstrip("\n") + "\n")
         if run is not None:
-            where = "" if store == STORE.absolute() else f" --store {store}"
+            where = "" if store == STORE.absolute() else f" --store {shlex.quote(str(store))}"
             self.reporter.write_line(f"run {run}: passatk show {run}{where}")
+
+    @property
+    def _encoding(self) -> str:
+        stream = self.reporter._tw._file if self.reporter else None  # noqa: SLF001 - has no public view
+        return getattr(stream, "encoding", None) or "utf-8"
 
     def _say(self, line: str) -> None:
         if self.reporter:
             with self._uncaptured():
                 self._end_line(self.reporter)
-                self.reporter.write_line(line)
+                self.reporter.write_line(line.encode(self._encoding, "backslashreplace").decode(self._encoding))
 
     def _end_line(self, reporter: pytest.TerminalReporter) -> None:
         """Leave the line of the items; pytest itself does not know of that with the items of workers."""
@@ -121,11 +136,13 @@ class Screen:
         if self.reporter is None:
             return
         writer = self.reporter._tw  # noqa: SLF001 - the column to come back to is known there only
-        column = writer.width_of_current_line + 1
-        with self._uncaptured():
-            writer._file.write(f"\n\r{line[: writer.fullwidth - 1]}\x1b[K\x1b[A\x1b[{column}G")  # noqa: SLF001
+        with self._uncaptured():  # a captured stream has no width, either
+            rows, column = divmod(writer.width_of_current_line, writer.fullwidth)
+            if rows and not column:  # about to wrap: a terminal does not come back to that
+                return
+            self._painted = True  # before it is: an interrupt may come in between
+            writer._file.write(f"\n\r{line[: writer.fullwidth - 1]}\x1b[K\x1b[A\x1b[{column + 1}G")  # noqa: SLF001
             writer._file.flush()  # noqa: SLF001
-        self._painted = True
 
     def _uncaptured(self) -> AbstractContextManager[None]:
         return self.capture.global_and_fixture_disabled() if self.capture else nullcontext()
@@ -141,7 +158,11 @@ def describe(params: SamplingParams) -> str:
         "repetition penalty": params.repetition_penalty if params.repetition_penalty != 1 else None,
         "at most tokens": params.max_tokens,
     }
-    return ", ".join(f"{name} {value:g}" for name, value in named.items() if value is not None)
+    return ", ".join(
+        f"{name} {value:.6g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in named.items()
+        if value is not None
+    )
 
 
 def clock(seconds: float) -> str:

@@ -136,11 +136,13 @@ class Session:
         item.report(record)
 
     def _await(self, item: ProblemItem, counter: Counter) -> ProblemRecord:
-        while (record := counter.wait(item.key, PATIENCE)) is None:
+        try:
+            while (record := counter.wait(item.key, PATIENCE)) is None:
+                if self.owner:
+                    self.owner.screen.tick()
+        finally:
             if self.owner:
-                self.owner.screen.tick()
-        if self.owner:
-            self.owner.screen.erase()
+                self.owner.screen.erase()
         return record
 
     def _judge_inline(self, item: ProblemItem, counter: Counter) -> BaseException | None:
