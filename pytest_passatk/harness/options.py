@@ -155,7 +155,8 @@ def add_options(parser: pytest.Parser) -> None:
 def add_aliases(parser: pytest.Parser) -> None:
     """Register the bare aliases that nobody else owns; to be called when every conftest has had its turn."""
     # pytest offers no public view of the registered options, and registering one twice ends the start-up.
-    taken = {name for group in parser._groups for option in group.options for name in option.names()}  # noqa: SLF001
+    groups = [*parser._groups, parser._anonymous]  # noqa: SLF001
+    taken = {name for group in groups for option in group.options for name in option.names()}
     group = parser.getgroup("passatk")
     for option in OPTIONS:
         if option.bare and option.flags[1] not in taken:

@@ -1,6 +1,7 @@
 """What a person sees while a run goes on, and its report at the end."""
 
 import shlex
+import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
@@ -10,6 +11,7 @@ from time import monotonic
 
 import pytest
 from _pytest.capture import CaptureManager
+from _pytest.terminal import TerminalReporter  # pytest 8.3 does not export it
 
 from pytest_passatk.core.sample import SamplingParams
 from pytest_passatk.core.summary import SuiteSummary
@@ -33,7 +35,7 @@ class Screen:
 
     def __init__(self, config: pytest.Config, exchange: Exchange) -> None:
         self.exchange = exchange
-        self.reporter: pytest.TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
+        self.reporter: TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
         self.capture: CaptureManager | None = config.pluginmanager.get_plugin("capturemanager")
         self.quiet = self.reporter is None or config.get_verbosity() < 0
         self.live = not self.quiet and self._can_paint()
@@ -69,7 +71,9 @@ class Screen:
 
     def complain(self, message: str) -> None:
         """Show an error that no item can carry."""
-        if self.reporter:
+        if self.reporter is None:
+            sys.stderr.write(f"ERROR: {message}\n")
+        else:
             self._end_line(self.reporter)
             self.reporter.write_line(f"ERROR: {message}", red=True)
 
@@ -125,7 +129,7 @@ class Screen:
                 self._end_line(self.reporter)
                 self.reporter.write_line(line.encode(self._encoding, "backslashreplace").decode(self._encoding))
 
-    def _end_line(self, reporter: pytest.TerminalReporter) -> None:
+    def _end_line(self, reporter: TerminalReporter) -> None:
         """Leave the line of the items; pytest itself does not know of that with the items of workers."""
         reporter.ensure_newline()
         if reporter._tw.width_of_current_line:  # noqa: SLF001 - has no public view

@@ -173,3 +173,10 @@ def test_a_report_that_cannot_be_written_turns_the_run_red(sessions: Sessions) -
     assert result.ret == 1
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(["ERROR: /dev/null/report.json: cannot be written: *", "*pass@k*"])
+
+
+def test_a_run_without_a_terminal_says_why_it_is_red(alone: Sessions) -> None:
+    alone.write()
+    result = alone.run("-p", "no:terminal", "--passatk-json", "/dev/null/report.json")
+    assert result.ret == 1
+    result.stderr.fnmatch_lines(["ERROR: /dev/null/report.json: cannot be written: *"])
