@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from threading import Event, Lock, Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_passatk.core.errors import UsageError
-from pytest_passatk.harness.owner import Owner
-from pytest_passatk.harness.session import Session
 from pytest_passatk.sampling.exchange import Exchange
 from pytest_passatk.sampling.link import Switchboard
+
+if TYPE_CHECKING:  # they bring numpy, for which a run without suites has no use
+    from pytest_passatk.harness.owner import Owner
+    from pytest_passatk.harness.session import Session
 
 TICK_SECONDS = 0.5
 
@@ -22,7 +24,7 @@ class Workers:
         find_session: gives the controller's session; raises PassatkError where an option is wrong.
     """
 
-    def __init__(self, find_session: Callable[[], Session]) -> None:
+    def __init__(self, find_session: "Callable[[], Session]") -> None:
         self._find_session = find_session
         self.switchboard: Switchboard | None = None
         self._owner: Owner | None = None
@@ -46,7 +48,7 @@ class Workers:
                 Thread(target=self._tick, args=(self._owner,), name="passatk-ticker", daemon=True).start()
             return self._owner.exchange
 
-    def _tick(self, owner: Owner) -> None:
+    def _tick(self, owner: "Owner") -> None:
         while not self._done.wait(TICK_SECONDS):
             if owner.exchange.books:
                 owner.screen.tick()

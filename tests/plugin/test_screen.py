@@ -99,12 +99,6 @@ def test_nothing_is_said_of_progress_that_takes_no_time(alone: Sessions) -> None
     assert progress(alone.run()) == []
 
 
-def test_a_session_without_a_terminal_plugin_runs(alone: Sessions) -> None:
-    alone.write()
-    assert alone.run("-p", "no:terminal").ret == 0
-    assert alone.counts()["half"] == (4, 2)
-
-
 # The table
 
 
