@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 from pytest_passatk.core.errors import VerifierTimeout
 from pytest_passatk.core.problem import Problem
@@ -52,8 +53,10 @@ class BodyJudge:
 
     def _hear(self, problem: Problem, completion: Completion) -> Verdict:
         start = perf_counter()
-        answer = self.extract(completion.text) if self.extract else None
-        status, reason = self._run_body(problem, replace(completion, answer=answer))
+        with catch_warnings():
+            simplefilter("ignore")  # no warning is a verdict; the filters in force depend on how judges were started
+            answer = self.extract(completion.text) if self.extract else None
+            status, reason = self._run_body(problem, replace(completion, answer=answer))
         text = None if answer is None else str(answer)
         return Verdict(status, _shorten(reason), text, perf_counter() - start)
 

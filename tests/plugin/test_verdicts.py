@@ -28,11 +28,13 @@ CASES: dict[str, tuple[str, str]] = {
     "unprintable": ("error", "no words"),
     "huge": ("fail", "… "),
     "loud": ("pass", ""),
+    "warned": ("pass", ""),
     "skipped": ("skip", "not now"),
     "missing": ("skip", "no_such_module"),
 }
 BODY = """
 import sys
+import warnings
 import pytest
 from pytest_passatk import VerifierTimeout
 
@@ -73,6 +75,9 @@ def test_it(problem, completion):
         case "loud":
             print("out" * 100_000, "err" * 100_000, file=sys.stderr)
             print("out" * 100_000)
+        case "warned":
+            warnings.warn("old", DeprecationWarning)
+            eval("1 is 1")
         case "skipped":
             pytest.skip("not now")
         case "missing":
@@ -118,7 +123,7 @@ def test_items_show_solved_of_n(sessions: Sessions) -> None:
 def test_every_outcome_of_a_body_is_told_apart(make_sessions: MakeSessions, workers: int, how: tuple[str, ...]) -> None:
     sessions = make_sessions(workers)
     sessions.write(suite_of_cases(CASES, BODY))
-    result = sessions.run(*how)
+    result = sessions.run("-W", "error", *how)
     samples = sessions.samples()
     assert verdicts(samples) == {case: {status} for case, (status, _) in CASES.items()}
     for case, (_, reason) in CASES.items():
