@@ -35,11 +35,19 @@ def cost(rows: Sequence[Row]) -> int:
 
 def choose_budget(model: Any) -> int:
     """The tokens whose cache fills half of a GPU's free memory, or an eighth of the computer's, within limits."""
-    return min(MOST, max(LEAST, _spare_bytes(model.device) // cache_bytes(model.config, model.dtype.itemsize)))
+    try:
+        token = cache_bytes(model.config, model.dtype.itemsize)
+    except AttributeError:  # a state space has no keys and values, so its settings do not say what a row takes
+        return LEAST
+    return min(MOST, max(LEAST, _spare_bytes(model.device) // token))
 
 
 def cache_bytes(config: Any, itemsize: int) -> int:
-    """The bytes that one token's keys and values take in all layers, by transformers' settings of a model."""
+    """The bytes that one token's keys and values take in all layers, by transformers' settings of a model.
+
+    Raises:
+        AttributeError: the settings name no attention heads, or no layers.
+    """
     text = config.get_text_config()
     heads = text.num_attention_heads
     head = getattr(text, "head_dim", None) or text.hidden_size // heads

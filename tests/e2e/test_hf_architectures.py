@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pytest_passatk.core.sample import Request, SamplingParams
+from pytest_passatk.models import hf_batch
 from pytest_passatk.models.hf_decode import Row, decode
 
 pytestmark = pytest.mark.hf
@@ -47,3 +48,16 @@ def test_a_ragged_batch_gives_what_generate_gives_alone(make: Make) -> None:
         settings = {"do_sample": False, "max_new_tokens": row.limit, "eos_token_id": -1, "pad_token_id": 0}
         alone = model.generate(prompt, attention_mask=torch.ones_like(prompt), **settings)
         assert row.tokens == alone[0, len(row.prompt) :].tolist()
+
+
+@pytest.mark.parametrize("make", ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_every_architecture_has_a_budget_of_its_own(make: Make) -> None:
+    import transformers  # noqa: PLC0415 - heavy
+
+    assert hf_batch.LEAST <= hf_batch.choose_budget(make(transformers)) <= hf_batch.MOST
+
+
+def test_a_state_space_gets_the_least_budget() -> None:
+    import transformers  # noqa: PLC0415 - heavy
+
+    assert hf_batch.choose_budget(ARCHITECTURES["state space"](transformers)) == hf_batch.LEAST
