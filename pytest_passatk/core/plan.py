@@ -52,6 +52,7 @@ class PlannedSuite:
         ks: the k's to estimate, ascending.
         extracts: whether the suite extracts answers, so that "no answer" means something.
         problems: those selected, in order.
+        revision: of the rows, as the suite states it.
     """
 
     name: str
@@ -61,6 +62,7 @@ class PlannedSuite:
     ks: tuple[int, ...]
     extracts: bool
     problems: tuple[PlannedProblem, ...]
+    revision: str | None = None
 
     @property
     def title(self) -> str:

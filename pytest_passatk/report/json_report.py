@@ -50,6 +50,7 @@ def _suite(record: SuiteRecord, summary: SuiteSummary) -> dict[str, Any]:
     return {
         "name": planned.name,
         "title": planned.title,
+        "revision": planned.revision,
         "model": record.model.to_dict(),
         "sampling": asdict(planned.params),
         "n": planned.n,

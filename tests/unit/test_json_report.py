@@ -5,6 +5,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,13 @@ def test_settings_and_model_say_what_was_measured(make_record: MakeRecord) -> No
     assert (suite["name"], suite["title"]) == ("suites/arithmetic.py::test_arithmetic", "arithmetic")
     assert suite["sampling"]["temperature"] == 1.0
     assert suite["model"]["versions"] == {"numpy": "2.0"}
+
+
+@pytest.mark.parametrize("revision", ["v2.1", None])
+def test_the_revision_of_the_rows_is_as_the_suite_states_it(make_record: MakeRecord, revision: str | None) -> None:
+    record = make_record({"a": "PPFF"})
+    suite = _suite(replace(record, planned=replace(record.planned, revision=revision)))
+    assert suite["revision"] == revision
 
 
 def test_a_withheld_estimate_is_empty_and_explained(make_record: MakeRecord) -> None:
