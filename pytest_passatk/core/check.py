@@ -1,7 +1,10 @@
 """The completions by which a verifier proves itself: the gold one passes, an empty and a corrupted one fail."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from numbers import Real
 from typing import Any
 
 from pytest_passatk.core.errors import UsageError
@@ -46,12 +49,27 @@ def _corrupted(suite: Suite, problem: Problem) -> str:
 
 
 def wrong_answer(answer: Any) -> Any:
-    """An answer of the same kind that is another one: the next number, the next letter, or other words."""
+    """An answer of the same kind that is another one: the next number, the next letter, or other words.
+
+    Numbers stay numbers and text stays text, so that a format of the template fits both answers.
+    """
+    if isinstance(answer, Real) and not isinstance(answer, bool):
+        return answer + 1
     text = str(answer).strip()
-    try:
-        return str(int(text) + 1)
-    except ValueError:
-        pass
+    number = _parse(text)
+    if number is not None:
+        return str(number + 1)
     if len(text) == 1 and text.isalpha():
         return "A" if text in "Zz" else chr(ord(text) + 1)
     return "something else"
+
+
+def _parse(text: str) -> int | Decimal | None:
+    """The number that a text is, with the decimal places written, or `None`."""
+    for kind in (int, Decimal):
+        try:
+            number: int | Decimal = kind(text)
+        except (ValueError, InvalidOperation):
+            continue
+        return number if math.isfinite(number) else None
+    return None

@@ -65,7 +65,28 @@ def test_a_corrupted_text_that_is_gold_proves_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong"), [("5", "6"), (5, "6"), ("-1", "0"), ("A", "B"), ("Z", "A"), ("cat", "something else")]
+    ("right", "wrong"),
+    [
+        ("5", "6"),
+        (5, 6),
+        (2.5, 3.5),
+        ("2.5", "3.5"),
+        ("-0.10", "0.90"),
+        ("-1", "0"),
+        ("A", "B"),
+        ("Z", "A"),
+        ("cat", "something else"),
+        ("nan", "something else"),
+        (True, "something else"),
+    ],
 )
-def test_a_wrong_answer_is_another_one(right: Any, wrong: str) -> None:
+def test_a_wrong_answer_is_another_one_of_the_same_kind(right: Any, wrong: Any) -> None:
     assert wrong_answer(right) == wrong
+    assert type(wrong_answer(right)) is type(wrong)
+
+
+@pytest.mark.parametrize(("answer", "texts"), [(5, ["5.00", "6.00"]), (2.5, ["2.50", "3.50"])])
+def test_a_gold_template_may_format_a_number(answer: float, texts: list[str]) -> None:
+    row = Problem("p1", answer=answer, fields={"answer": answer})
+    gold, _, corrupted = probes(suite_with(gold="{answer:.2f}"), row)
+    assert [gold.completion.text, corrupted.completion.text] == texts
