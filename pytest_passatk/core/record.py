@@ -53,11 +53,6 @@ class ProblemRecord:
         """The samples on which the harness broke."""
         return tuple(sample for sample in self.samples if sample.verdict.status is Status.ERROR)
 
-    @property
-    def complete(self) -> bool:
-        """Whether every planned sample has a verdict that counts."""
-        return sum(sample.verdict.status.counts for sample in self.samples) == self.planned
-
 
 @dataclass(frozen=True, slots=True)
 class SuiteRecord:
