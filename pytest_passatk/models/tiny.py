@@ -6,10 +6,10 @@ from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 
-from pytest_passatk.core.errors import OutOfContextError, PassatkError, UsageError
+from pytest_passatk.core.errors import PassatkError, UsageError
 from pytest_passatk.core.protocols import ModelInfo, ModelOptions
 from pytest_passatk.core.sample import Completion, FinishReason, Request, cut_at_stop
-from pytest_passatk.models import weights
+from pytest_passatk.models import admit, weights
 from pytest_passatk.models.embedded import embedded_folder
 from pytest_passatk.models.tiny_decode import decode
 from pytest_passatk.models.tiny_network import Network
@@ -67,9 +67,7 @@ class TinyModel:
             try:
                 rows.append(self._admit(request))
             except PassatkError as error:
-                yield Completion(
-                    request.stream, request.index, "", 0, FinishReason.ABORT, latency=0.0, error=str(error)
-                )
+                yield admit.abort(request, error)
         if rows:
             self._network = self._network or Network(self._folder)
             rows.sort(key=lambda row: (len(row.prompt), row.prompt))
@@ -83,14 +81,7 @@ class TinyModel:
     def _admit(self, request: Request) -> Row:
         """The request as a row. Raises OutOfContextError, or UsageError where its prompt cannot be rendered."""
         prompt = self._text.encode(request.prompt)
-        if not prompt:
-            raise OutOfContextError(f"{request.problem_id}: the prompt is empty; {self._name} needs at least one token")
-        if len(prompt) >= self._context:
-            raise OutOfContextError(
-                f"{request.problem_id}: the prompt has {len(prompt)} tokens, but the context of {self._name} holds "
-                f"{self._context}, and the completion needs one; shorten the prompt or take a model with more context"
-            )
-        return Row(request, prompt, min(request.params.max_tokens, self._context - len(prompt)))
+        return Row(request, prompt, admit.room(self._name, request, len(prompt), self._context))
 
     def _ended(self, row: Row) -> bool:
         return (
