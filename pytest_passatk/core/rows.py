@@ -26,9 +26,15 @@ def load_problems(suite: Suite, limit: int | None = None) -> list[Problem]:
     numbered = enumerate(islice(_rows(suite), limit))
     problems = [_problem(suite, number, row, where) for number, row in numbered]
     if not problems:
-        raise UsageError(f"{where}: the suite has no rows: give at least one row to @suite")
+        raise UsageError(f"{where}: the suite has no rows: {_remedy(suite)}")
     _refuse_duplicates(problems, where)
     return problems
+
+
+def _remedy(suite: Suite) -> str:
+    if isinstance(suite.rows, Iterator):
+        return "a generator can be read only once, so give @suite a list, or a function that returns the rows"
+    return "give at least one row to @suite"
 
 
 def _rows(suite: Suite) -> Iterable[Row]:

@@ -52,7 +52,8 @@ def test_a_file_is_read_and_blank_lines_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        (lambda _: [], ["no rows", "@suite"]),
+        (lambda _: [], ["no rows", "at least one row", "@suite"]),
+        (lambda _: iter([]), ["no rows", "generator", "once", "list", "function", "@suite"]),
         (lambda _: [{"id": "a"}, {"id": "b"}, {"id": "a"}], ["'a'", "twice", "unique"]),
         (lambda _: [["not", "a", "row"]], ["row 0", "list", "mapping"]),
         (lambda _: [{"id": "a\nb"}], ["row 0", "printable"]),
