@@ -51,7 +51,8 @@ def _block(summary: SuiteSummary, width: int, glyphs: Glyphs, *, whole: bool) ->
 
 
 def _heading(summary: SuiteSummary, glyphs: Glyphs) -> Text:
-    size = f"{len(summary.outcomes):,} problems {glyphs.times} {summary.n:,}"
+    count = len(summary.outcomes)
+    size = f"{count:,} problem{'' if count == 1 else 's'} {glyphs.times} {summary.n:,}"
     parts = (visible(summary.model), size, f"{summary.solved:,} of {summary.judged:,} solved")
     return Text.assemble(
         (visible(summary.title), "bold"), "  ", (f" {glyphs.dot} ".join(parts), "dim"), overflow="fold"

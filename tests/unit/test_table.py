@@ -42,6 +42,12 @@ arithmetic  tiny · 12 problems × 4 · 21 of 44 solved
     )
 
 
+@pytest.mark.parametrize(("ids", "words"), [("a", "1 problem × 4"), ("ab", "2 problems × 4")])
+def test_a_heading_counts_the_problems(make_record: MakeRecord, ids: str, words: str) -> None:
+    heading = render([summarize(make_record(dict.fromkeys(ids, "PPFF")))], width=80, color=False).splitlines()[0]
+    assert f"tiny · {words} · " in heading
+
+
 def test_more_columns_widen_the_plot_and_the_bands(make_record: MakeRecord) -> None:
     summary = summarize(make_record(GRADED))
     narrow, wide = (render([summary], width=width, color=False).splitlines() for width in (80, 120))
