@@ -30,7 +30,8 @@ from transformers import AutoModelForCausalLM, ContinuousBatchingConfig, Generat
 
 from pytest_passatk.core.sample import Request, SamplingParams, sample_seed
 from pytest_passatk.models import hf_batch
-from pytest_passatk.models.hf_decode import Row, decode
+from pytest_passatk.models.hf_decode import decode
+from pytest_passatk.models.row import Row
 
 BUDGET = 65_536  # tokens in one batch
 STATIC_BUDGET = 8_192  # the same for `generate`: the best of 2,048 to 65,536 on both models

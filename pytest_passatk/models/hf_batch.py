@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pytest_passatk.models.hf_decode import Row
+from pytest_passatk.models.row import Row
 
 LEAST, MOST = 4096, 131_072  # tokens; beyond the most a batch gains nothing, and its rows finish late
 UNKNOWN_MEMORY = 4 * 2**30  # bytes, where the system does not say

@@ -2,41 +2,12 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from pytest_passatk.core.sample import Request
 from pytest_passatk.models.hf_draw import Draw
+from pytest_passatk.models.row import Row
 
 Tensor: TypeAlias = Any  # torch is imported only where it is used
-
-
-@dataclass(slots=True, eq=False)
-class Row:
-    """One completion in the making.
-
-    Attributes:
-        request: what is asked.
-        prompt: its tokens.
-        limit: the most tokens it may generate.
-        tokens: those generated so far, the end-of-sequence token included.
-        logprob: the sum of their log-probabilities, nats.
-    """
-
-    request: Request
-    prompt: tuple[int, ...]
-    limit: int
-    tokens: list[int] = field(default_factory=list)
-    logprob: float = 0.0
-
-    def push(self, token: int, logprob: float) -> None:
-        """Append a token."""
-        self.tokens.append(token)
-        self.logprob += logprob
-
-    def restart(self) -> None:
-        """Forget what was generated."""
-        self.tokens, self.logprob = [], 0.0
 
 
 def decode(model: Any, rows: Sequence[Row], ended: Callable[[Row], bool]) -> Iterator[Row]:

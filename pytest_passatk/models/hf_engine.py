@@ -9,9 +9,10 @@ from typing import Any
 from pytest_passatk.core.errors import ModelError, PassatkError
 from pytest_passatk.core.sample import Completion, FinishReason, Request, cut_at_stop
 from pytest_passatk.models import admit, hf_batch
-from pytest_passatk.models.hf_decode import Row, decode
+from pytest_passatk.models.hf_decode import decode
 from pytest_passatk.models.hf_draw import NOT_FINITE
 from pytest_passatk.models.hf_text import Text
+from pytest_passatk.models.row import Row
 
 
 class Engine:
@@ -55,11 +56,13 @@ class Engine:
 
     def _run(self, batch: list[Row], pending: deque[Row]) -> Iterator[Completion]:
         """Complete a batch; where memory runs out, put back what is unfinished, for batches half as large."""
-        taken, finished = perf_counter(), set[Row]()
+        finished = set[Row]()
+        for row in batch:
+            row.start = perf_counter()
         try:
             for row in decode(self._network, batch, self._ended):
                 finished.add(row)
-                yield self._complete(row, perf_counter() - taken)
+                yield self._complete(row)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             if not _is_out_of_memory(error):
@@ -89,7 +92,7 @@ class Engine:
             or self._text.stopped(row.prompt, row.tokens, row.request.params.stop)
         )
 
-    def _complete(self, row: Row, latency: float) -> Completion:
+    def _complete(self, row: Row) -> Completion:
         last = row.tokens[-1]
         if last == NOT_FINITE:
             reason = f"after {len(row.tokens) - 1} tokens the model's logits are not finite; try another --dtype"
@@ -103,7 +106,7 @@ class Engine:
             text=text if cut is None else cut,
             tokens=len(row.tokens),
             finish_reason=FinishReason.STOP if ended or cut is not None else FinishReason.LENGTH,
-            latency=latency,
+            latency=perf_counter() - row.start,
             logprob=row.logprob,
         )
 

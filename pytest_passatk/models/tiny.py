@@ -11,9 +11,9 @@ from pytest_passatk.core.protocols import ModelInfo, ModelOptions
 from pytest_passatk.core.sample import Completion, FinishReason, Request, cut_at_stop
 from pytest_passatk.models import admit, weights
 from pytest_passatk.models.embedded import embedded_folder
+from pytest_passatk.models.row import Row
 from pytest_passatk.models.tiny_decode import decode
 from pytest_passatk.models.tiny_network import Network
-from pytest_passatk.models.tiny_row import Row
 from pytest_passatk.models.tiny_text import Text
 from pytest_passatk.models.tiny_weights import read_config
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from pytest_passatk.core.errors import ModelError
 from pytest_passatk.models.draw import Flags, Integers, draw_tokens, settings_of
+from pytest_passatk.models.row import Row
 from pytest_passatk.models.tiny_network import Network
-from pytest_passatk.models.tiny_row import Row
 
 PAIRS = 2**21  # of tokens that attend to each other while prompts are read together: 64 MB with 4 heads
 REFILL = 8  # waiting rows come in when this part of the slots is free, so that they are read together
@@ -93,8 +93,7 @@ class Batch:
         uniforms = np.array([stream.random() for stream in self._streams])
         tokens, logprobs = draw_tokens(self._logits, self._settings, uniforms, self._seen)
         for row, token, logprob in zip(self.rows, tokens.tolist(), logprobs.tolist(), strict=True):
-            row.tokens.append(token)
-            row.logprob += logprob
+            row.push(token, logprob)
         if self._seen.size:
             self._seen[np.arange(len(tokens)), tokens] = True
 

@@ -7,7 +7,8 @@ import pytest
 
 from pytest_passatk.core.sample import Request, SamplingParams
 from pytest_passatk.models import hf_batch
-from pytest_passatk.models.hf_decode import Row, decode
+from pytest_passatk.models.hf_decode import decode
+from pytest_passatk.models.row import Row
 
 pytestmark = pytest.mark.hf
 

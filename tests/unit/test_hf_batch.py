@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pytest_passatk.core.sample import Request, SamplingParams
 from pytest_passatk.models import hf_batch
-from pytest_passatk.models.hf_decode import Row
+from pytest_passatk.models.row import Row
 
 REQUEST = Request("s", "p", 0, "", SamplingParams(), 1)
 ROWS = st.lists(

@@ -16,9 +16,9 @@ from pytest_passatk.core.errors import ModelError
 from pytest_passatk.core.protocols import Model, ModelOptions
 from pytest_passatk.core.sample import Message, Prompt, sample_seed
 from pytest_passatk.models import embedded, tiny
+from pytest_passatk.models.row import Row
 from pytest_passatk.models.tiny_decode import decode
 from pytest_passatk.models.tiny_network import Network
-from pytest_passatk.models.tiny_row import Row
 
 QUESTIONS = tuple(
     f"Compute {expression}. Put the result in \\boxed{{}}."

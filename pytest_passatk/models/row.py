@@ -1,4 +1,4 @@
-"""A row of the NumPy decoder: one completion in the making."""
+"""A row of a batch: one completion in the making."""
 
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ class Row:
         limit: the most tokens it may generate.
         tokens: those generated so far, the end-of-sequence token included.
         logprob: the sum of their log-probabilities, nats.
-        start: when it got its slot, by `perf_counter`.
+        start: when it joined its batch, by `perf_counter`.
     """
 
     request: Request
@@ -24,3 +24,12 @@ class Row:
     tokens: list[int] = field(default_factory=list)
     logprob: float = 0.0
     start: float = 0.0
+
+    def push(self, token: int, logprob: float) -> None:
+        """Append a token."""
+        self.tokens.append(token)
+        self.logprob += logprob
+
+    def restart(self) -> None:
+        """Forget what was generated."""
+        self.tokens, self.logprob = [], 0.0
