@@ -1,5 +1,6 @@
 """The bench of judges of a session, and how judges that were not forked get theirs."""
 
+import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -84,19 +85,24 @@ class Recollected:
         root: rootdir of the session.
         inifile: its configuration file.
         names: of the suites, by the place where each is found.
+        options: of the session that decide how files are imported.
         fixtures: pickled values of the session-scoped fixtures, by suite and name.
     """
 
     root: str
     inifile: str | None
     names: Mapping[tuple[str, str], str]
+    options: tuple[str, ...]
     fixtures: bytes
 
     @classmethod
     def of(cls, suites: tuple[Collected, ...], fixtures: Fixtures, config: pytest.Config) -> "Recollected":
         """What a judge needs to collect these suites. Raises UsageError."""
         inifile = str(config.inipath) if config.inipath else None
-        return cls(str(config.rootpath), inifile, {suite.place: suite.name for suite in suites}, _pickle(fixtures))
+        plugins = [name for name in config.getoption("plugins") if name not in {"no:terminal", "no:passatk"}]
+        options = (f"--import-mode={config.getoption('importmode')}", *(f"-p{name}" for name in plugins))
+        names = {suite.place: suite.name for suite in suites}
+        return cls(str(config.rootpath), inifile, names, options, _pickle(fixtures))
 
     def __call__(self) -> Bench:
         """Collect in the judge's process."""
@@ -105,8 +111,9 @@ class Recollected:
         quiet = ["--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
         # What the session's command line selected does not matter here: tasks name their problem.
         override = ["-o", "addopts=", "--passatk-check"]
+        os.environ.pop("PYTEST_ADDOPTS", None)
         files = sorted({file for file, _ in self.names})
-        pytest.main([*quiet, *override, "--rootdir", self.root, *inifile, *files], plugins=[catcher])
+        pytest.main([*quiet, *override, *self.options, "--rootdir", self.root, *inifile, *files], plugins=[catcher])
         found = tuple(replace(s, name=self.names[s.place]) for s in catcher.suites if s.place in self.names)
         if len(found) < len(self.names):
             raise UsageError(f"{', '.join(files)}: a suite was not found when collected again: {catcher.errors}")

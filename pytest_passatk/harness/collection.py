@@ -86,9 +86,10 @@ class Collected:
 
 
 def group_by_suite(items: Sequence[pytest.Item]) -> tuple[Collected, ...]:
-    """The selected problems by suite, in order of collection."""
-    groups: dict[str, list[ProblemItem]] = {}
+    """The selected problems by suite, in order of collection; one that was collected twice counts once."""
+    groups: dict[str, dict[str, ProblemItem]] = {}
     for item in items:
         if isinstance(item, ProblemItem):
-            groups.setdefault(item.key.suite, []).append(item)
-    return tuple(Collected(name, group[0].suite, tuple(group)) for name, group in groups.items())
+            groups.setdefault(item.key.suite, {}).setdefault(item.key.problem, item)
+    found = ((name, tuple(group.values())) for name, group in groups.items())
+    return tuple(Collected(name, group[0].suite, group) for name, group in found)

@@ -7,6 +7,7 @@ first of these that is given wins. The commonest have a bare alias (`--n`) where
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import pytest
@@ -70,7 +71,7 @@ def between(low: float, high: float) -> Callable[[str], float]:
 
     def parse(text: str) -> float:
         number = float(text)
-        if not low <= number <= high:
+        if not (low <= number <= high and isfinite(number)):
             raise ValueError(f"must be from {low:g} to {high:g}")
         return number
 
@@ -129,7 +130,7 @@ OPTIONS = (
     Option("device", "auto, cpu, cuda, cuda:1, mps, …", metavar="DEVICE"),
     Option("quantization", "8bit or 4bit, through bitsandbytes", one_of("8bit", "4bit"), "BITS"),
     Option("chat-template", "auto, none, or a file with a Jinja template", metavar="auto|none|FILE"),
-    Option("batch-tokens", "the most tokens in one batch of hf", at_least(1), "N"),
+    Option("batch-tokens", "the most tokens in one batch of hf or tiny", at_least(1), "N"),
     Option("model-args", "settings of the backend", parse_pairs, "KEY=VALUE,…"),
     Option("judges", "processes that judge; default: one a core", at_least(1), "N"),
     Option("judge-timeout", "seconds for judging one completion", between(0.01, ANY), "SECONDS"),

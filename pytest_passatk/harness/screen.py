@@ -116,7 +116,7 @@ class Screen:
         self.reporter.write(text.rstrip("\n") + "\n")
         if run is not None:
             where = "" if store == STORE.absolute() else f" --store {shlex.quote(str(store))}"
-            self.reporter.write_line(f"run {run}: passatk show {run}{where}")
+            self.reporter.write_line(f"run {run}: passatk show{where} {run}")
 
     @property
     def _encoding(self) -> str:
@@ -160,13 +160,13 @@ def describe(params: SamplingParams) -> str:
         "top-k": params.top_k or None,
         "min-p": params.min_p or None,
         "repetition penalty": params.repetition_penalty if params.repetition_penalty != 1 else None,
-        "at most tokens": params.max_tokens,
     }
-    return ", ".join(
+    words = [
         f"{name} {value:.6g}" if isinstance(value, float) else f"{name} {value}"
         for name, value in named.items()
         if value is not None
-    )
+    ]
+    return ", ".join([*words, f"at most {params.max_tokens} tokens"])
 
 
 def clock(seconds: float) -> str:

@@ -18,7 +18,7 @@ from pytest_passatk.harness.item import BrokenSamples, ProblemItem
 from pytest_passatk.harness.owner import Owner
 from pytest_passatk.harness.settings import Settings
 from pytest_passatk.judging import BodyJudge, JudgePool
-from pytest_passatk.sampling.exchange import Counter
+from pytest_passatk.sampling.exchange import Counter, CutShort
 from pytest_passatk.sampling.link import Link
 from pytest_passatk.sampling.threads import Feeder
 
@@ -120,8 +120,11 @@ class Session:
                 check_problem(item, self.pool, self.judges[item.key.suite])
             else:
                 self._judge(item)
+        except CutShort as error:
+            item.session.shouldstop = str(error)
+            pytest.skip(str(error))
         except PassatkError as error:
-            item.session.shouldstop = "the run ended early: " + str(error).partition("\n")[0]
+            item.session.shouldstop = f"the run ended early: {_banner(error)}"
             raise BrokenSamples(str(error)) from error
 
     def _judge(self, item: ProblemItem) -> None:
@@ -138,17 +141,24 @@ class Session:
     def _await(self, item: ProblemItem, counter: Counter) -> ProblemRecord:
         try:
             while (record := counter.wait(item.key, PATIENCE)) is None:
-                if self.owner:
-                    self.owner.screen.tick()
+                self._tick()
         finally:
             if self.owner:
                 self.owner.screen.erase()
         return record
 
+    def _tick(self) -> None:
+        if self.owner:
+            self.owner.screen.tick()
+
     def _judge_inline(self, item: ProblemItem, counter: Counter) -> BaseException | None:
         """Judge an item's samples here; returns the first error of the harness."""
         broken: BaseException | None = None
-        while task := counter.take(self._name, item.key):
+        while counter.wait(item.key, 0) is None:
+            task = counter.take(self._name, item.key, PATIENCE)
+            if task is None:
+                self._tick()
+                continue
             verdict, error = self.judges[item.key.suite].examine(item.problem, task.completion)
             if isinstance(error, KeyboardInterrupt):
                 raise error
@@ -160,13 +170,13 @@ class Session:
 
     def finish(self, status: int) -> int:
         """End the judges; in the owner, also end sampling and work out the report. Returns the exit status."""
-        if self.feeder:
-            self.feeder.leave()
-        if self.owner:
-            status = self.owner.finish(status)
-        if self.pool:
-            self.pool.close()
-        return status
+        try:
+            if self.feeder:
+                self.feeder.leave()
+            return self.owner.finish(status) if self.owner else status
+        finally:
+            if self.pool:
+                self.pool.close()
 
 
 def _is_going_to_run(item: ProblemItem) -> bool:
@@ -178,6 +188,18 @@ def _is_going_to_run(item: ProblemItem) -> bool:
         return False
 
 
+def _banner(error: PassatkError) -> str:
+    """An error in one line: its first, and its last where the first announces more."""
+    first, *rest = str(error).strip().splitlines() or [type(error).__name__]
+    return f"{first} {rest[-1]}" if rest and first.endswith(":") else first
+
+
 def _classify(item: ProblemItem, record: ProblemRecord) -> tuple[int, ...]:
     answers = [sample.verdict.answer for sample in record.samples]
-    return tuple(answer_classes(answers, item.suite.same))
+    try:
+        return tuple(answer_classes(answers, item.suite.same))
+    except Exception as error:
+        raise BrokenSamples(
+            f"{item.key}: same= raised {type(error).__name__}: {error}\nIt gets the text of two answers, and says "
+            "whether they are one."
+        ) from error

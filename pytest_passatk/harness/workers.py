@@ -43,14 +43,18 @@ class Workers:
         """The exchange of this run, made when a worker first calls. Raises PassatkError."""
         with self._finding:
             if self._owner is None:
-                self._owner = self._find_session().own()
+                session = self._find_session()
+                self._owner = session.own()
                 self._owner.screen.live = False  # lines, as in a log: pytest's own thread is busy with its workers
-                Thread(target=self._tick, args=(self._owner,), name="passatk-ticker", daemon=True).start()
+                scheduler = session.config.pluginmanager.get_plugin("dsession")
+                Thread(target=self._tick, args=(self._owner, scheduler), name="passatk-ticker", daemon=True).start()
             return self._owner.exchange
 
-    def _tick(self, owner: "Owner") -> None:
+    def _tick(self, owner: "Owner", scheduler: Any) -> None:
         while not self._done.wait(TICK_SECONDS):
-            if owner.exchange.books:
+            if getattr(scheduler, "shouldstop", False):
+                owner.exchange.close()  # pytest-xdist lets running items end, and these would wait for their samples
+            elif owner.exchange.books:
                 owner.screen.tick()
 
     @pytest.hookimpl(optionalhook=True)
@@ -64,7 +68,8 @@ class Workers:
         """Take no more calls; where the run, or one of its workers, could not start, say why: no item may do it."""
         self._done.set()
         exchange = self._owner.exchange if self._owner else None
-        if self._owner and exchange and (exchange.books is None or isinstance(exchange.failure, UsageError)):
-            self._owner.screen.complain(str(exchange.failure))
+        failure = exchange.failure if exchange else None
+        if self._owner and failure and (self._owner.exchange.books is None or isinstance(failure, UsageError)):
+            self._owner.screen.complain(str(failure))
         if self.switchboard:
             self.switchboard.close()

@@ -4,6 +4,7 @@ import warnings
 from concurrent.futures import Future
 from contextlib import suppress
 from itertools import count
+from multiprocessing.util import Finalize
 from threading import Lock, Thread
 
 from pytest_passatk.core.errors import JudgeError
@@ -38,12 +39,15 @@ class JudgePool:
             self._process.start()
         upstream.close()
         self._end = "the process that supervises the judges is gone"
+        self._ended = False
         self._tickets = count()
         self._futures: dict[int, Future[Verdict]] = {}
         self._entries = Lock()  # guards the futures
         self._sending = Lock()  # one message at a time; not the other lock, lest a full pipe stop the reader
         self._reader = Thread(target=self._read, name="passatk-verdicts", daemon=True)
         self._reader.start()
+        # Whatever ends the session: at exit, multiprocessing waits for its children, and the supervisor for our word.
+        Finalize(None, self.close, exitpriority=10)
 
     def submit(self, task: Task) -> Future[Verdict]:
         """Queue a completion for the next free judge.
@@ -53,6 +57,8 @@ class JudgePool:
         """
         future: Future[Verdict] = Future()
         with self._entries:
+            if self._ended:
+                raise JudgeError(self._end)
             ticket = next(self._tickets)
             self._futures[ticket] = future
         self._send((ticket, task))
@@ -87,6 +93,7 @@ class JudgePool:
                 future.set_result(verdict)
             self._end = message.reason
         with self._entries:
-            for future in self._futures.values():
-                future.set_exception(JudgeError(self._end))
-            self._futures.clear()
+            self._ended = True
+            futures, self._futures = self._futures, {}
+        for future in futures.values():
+            future.set_exception(JudgeError(self._end))

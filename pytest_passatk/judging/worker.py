@@ -2,6 +2,7 @@
 
 import faulthandler
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterable
@@ -42,12 +43,18 @@ def serve(link: Connection, inherited: Iterable[Connection], open_bench: OpenBen
         link.send(Broken(traceback.format_exc()))
         return
     link.send(Ready())
+    process = os.getpid()
     while True:
         try:
             task: Task = link.recv()
         except (EOFError, OSError):
             return
-        link.send(bench.judge(task))
+        verdict = bench.judge(task)
+        if os.getpid() != process:  # a body forked, and its child came back: only the parent has a say
+            os._exit(0)
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)  # an alarm that one body set must not hit the next
+        link.send(verdict)
 
 
 def _silence() -> None:

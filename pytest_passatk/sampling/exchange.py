@@ -26,14 +26,21 @@ from pytest_passatk.store import Store
 UNSAVED = 64  # verdicts kept back at most; losing them costs judging again, never a sample
 
 
+class CutShort(PassatkError):  # noqa: N818 - it is no fault of the problem that waited
+    """The run ended before all samples of a problem had a verdict."""
+
+
 class Counter(Protocol):
     """What judges and items ask of the exchange. Every method raises PassatkError where the run has failed."""
 
     def open(self, plan: Plan) -> None:
         """Announce what this process is going to judge; every process of a run announces the same."""
 
-    def take(self, owner: str, only: ProblemKey | None = None) -> Task | None:
-        """The next completion to judge, of one problem or of any; waits for it; `None` when no more will come."""
+    def take(self, owner: str, only: ProblemKey | None = None, timeout: float | None = None) -> Task | None:
+        """The next completion to judge, of one problem or of any.
+
+        Waits for it, for `timeout` seconds at most; `None` when no more will come, or none came in time.
+        """
 
     def settle(self, task: Task, verdict: Verdict) -> None:
         """Hand in a verdict."""
@@ -126,7 +133,7 @@ class Exchange:
         except Exception as error:  # whatever a backend raises has to reach those who wait
             raise ModelError(f"--model {spec}: cannot be loaded: {type(error).__name__}: {error}") from error
 
-    def take(self, owner: str, only: ProblemKey | None = None) -> Task | None:
+    def take(self, owner: str, only: ProblemKey | None = None, timeout: float | None = None) -> Task | None:
         """See Counter."""
         with self._lock:
             while True:
@@ -138,7 +145,8 @@ class Exchange:
                     return task
                 if self._finished(only):
                     return None
-                self._tasks.wait()
+                if not self._tasks.wait(timeout):
+                    return None
 
     def settle(self, task: Task, verdict: Verdict) -> None:
         """See Counter; a second verdict on a sample is ignored."""
@@ -157,7 +165,7 @@ class Exchange:
             while not self._ledger(key).settled:
                 self._check()
                 if self.closed:  # interrupted: a worker that waits on would hold up the end
-                    raise PassatkError("the run was cut short; the same command resumes it")
+                    raise CutShort("the run was cut short; the same command resumes it")
                 left = deadline - monotonic()
                 if left <= 0:
                     return None

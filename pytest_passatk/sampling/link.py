@@ -20,6 +20,7 @@ from pytest_passatk.judging import Task
 from pytest_passatk.sampling.exchange import Exchange
 
 BACKLOG = 128  # callers that wait for a line: two threads of each worker, all at once
+CLOSING_SECONDS = 5.0  # long enough to see the last call
 PAUSE_SECONDS = 0.01  # after a call that failed, lest a lack of descriptors keep this thread spinning
 BROKEN = (EOFError, OSError, AuthenticationError)  # what a call meets whose other end is gone
 
@@ -34,7 +35,7 @@ class Switchboard:
     def __init__(self, find_exchange: Callable[[], Exchange]) -> None:
         self._find_exchange = find_exchange
         self.key = token_bytes(32)
-        self._listener = Listener(backlog=BACKLOG, authkey=self.key)
+        self._listener = _listen(self.key)
         self.address = self._listener.address
         self._closing = Event()
         self._operator = Thread(target=self._accept, name="passatk-switchboard", daemon=True)
@@ -45,7 +46,7 @@ class Switchboard:
         self._closing.set()
         with suppress(*BROKEN):
             Client(self.address, authkey=self.key).close()  # closing the listener would not wake who waits on it
-        self._operator.join()
+        self._operator.join(CLOSING_SECONDS)
 
     def _accept(self) -> None:
         with self._listener:
@@ -78,6 +79,14 @@ class Switchboard:
             return PassatkError(f"the controller could not answer:\n{traceback.format_exc()}")
 
 
+def _listen(key: bytes) -> Listener:
+    """A listener of the system's usual kind; over TCP on this machine where the temporary folder's path is too long."""
+    try:
+        return Listener(backlog=BACKLOG, authkey=key)
+    except OSError:
+        return Listener(("127.0.0.1", 0), backlog=BACKLOG, authkey=key)
+
+
 class Link:
     """The exchange as another process sees it; see Counter for the methods."""
 
@@ -90,9 +99,9 @@ class Link:
         """See Counter."""
         self._call("open", plan)
 
-    def take(self, owner: str, only: ProblemKey | None = None) -> Task | None:
+    def take(self, owner: str, only: ProblemKey | None = None, timeout: float | None = None) -> Task | None:
         """See Counter."""
-        task: Task | None = self._call("take", owner, only)
+        task: Task | None = self._call("take", owner, only, timeout)
         return task
 
     def settle(self, task: Task, verdict: Verdict) -> None:

@@ -35,7 +35,7 @@ class Sampler(Thread):
                     self._drain(model, suites)
         except PassatkError as error:
             self.exchange.fail(error)
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises has to reach those who wait
+        except BaseException as error:  # noqa: BLE001 - whatever an engine raises has to reach those who wait
             trace = "".join(traceback.format_exception(error))  # a cause would not reach other processes
             message = f"the model stopped: {type(error).__name__}: {error}; the same command resumes"
             self.exchange.fail(ModelError(f"{message}\n{trace}"))
@@ -47,7 +47,8 @@ class Sampler(Thread):
         completions = model.sample(list(missing.values()))
         try:
             for completion in completions:
-                missing.pop((completion.stream, completion.index))
+                if missing.pop((completion.stream, completion.index), None) is None:
+                    raise ModelError(f"{model.info.name} gave an answer that nobody asked for, or one twice")
                 self.exchange.deliver(completion)
                 if self.exchange.closed:
                     return
@@ -98,10 +99,17 @@ class Feeder(Thread):
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """Judges that are gone end the run; any other failure is told to those who wait for verdicts."""
+        """Judges that are gone end the run, as does anything unforeseen; the exchange tells its own failures."""
         with suppress(PassatkError, EOFError, OSError):
             try:
                 yield
             except JudgeError as error:
-                if not self._left:
-                    self.counter.fail(error)
+                self._fail(error)
+            except (PassatkError, EOFError, OSError):
+                raise
+            except BaseException as error:  # noqa: BLE001 - a thread that ends silently leaves everybody waiting
+                self._fail(JudgeError(f"a completion cannot be judged: {type(error).__name__}: {error}"))
+
+    def _fail(self, error: JudgeError) -> None:
+        if not self._left:
+            self.counter.fail(error)

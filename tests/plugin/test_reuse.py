@@ -207,7 +207,7 @@ def test_a_store_can_be_anywhere(alone: Sessions) -> None:
     alone.write()
     result = alone.run("--passatk-store", "some/where/kept.sqlite")
     place = alone.pytester.path / "some" / "where" / "kept.sqlite"
-    result.stdout.fnmatch_lines([f"run 1: passatk show 1 --store {place}"])
+    result.stdout.fnmatch_lines([f"run 1: passatk show --store {place} 1"])
     assert not alone.store.exists()
     store = Store(place, create=False)
     assert [(run.id, run.exit) for run in store.runs()] == [(1, 0)]

@@ -32,7 +32,7 @@ def test_the_header_says_what_is_sampled_with_what(sessions: Sessions) -> None:
     sessions.run().stdout.fnmatch_lines(
         [
             "passatk: model fake, backend fake (fake 1), float32 on cpu",
-            "passatk: fake: 3 problems × 4 samples, temperature 1, at most tokens 512, seed 0",
+            "passatk: fake: 3 problems × 4 samples, temperature 1, at most 512 tokens, seed 0",
         ]
     )
 
@@ -46,7 +46,7 @@ def test_the_header_says_what_the_store_has(alone: Sessions) -> None:
 def test_the_header_says_how_it_is_sampled(alone: Sessions) -> None:
     alone.write()
     how = ("--temperature", "0.7", "--top-p", "0.9", "--passatk-top-k", "5", "--max-tokens", "1234567", "--seed", "7")
-    alone.run(*how).stdout.fnmatch_lines(["*temperature 0.7, top-p 0.9, top-k 5, at most tokens 1234567, seed 7"])
+    alone.run(*how).stdout.fnmatch_lines(["*temperature 0.7, top-p 0.9, top-k 5, at most 1234567 tokens, seed 7"])
 
 
 def test_suites_of_one_model_share_its_line(alone: Sessions) -> None:
