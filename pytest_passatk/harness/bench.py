@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -82,57 +83,57 @@ class Recollected:
     """The bench of a judge that starts from nothing: it collects the suites' files again.
 
     Attributes:
-        root: rootdir of the session.
-        inifile: its configuration file.
+        arguments: of the session, as far as they shape what is collected.
         names: of the suites, by the place where each is found.
-        options: of the session that decide how files are imported.
         fixtures: pickled values of the session-scoped fixtures, by suite and name.
     """
 
-    root: str
-    inifile: str | None
+    arguments: tuple[str, ...]
     names: Mapping[tuple[str, str], str]
-    options: tuple[str, ...]
     fixtures: bytes
 
     @classmethod
     def of(cls, suites: tuple[Collected, ...], fixtures: Fixtures, config: pytest.Config) -> "Recollected":
         """What a judge needs to collect these suites. Raises UsageError."""
-        inifile = str(config.inipath) if config.inipath else None
-        plugins = [name for name in config.getoption("plugins") if name not in {"no:terminal", "no:passatk"}]
-        options = (f"--import-mode={config.getoption('importmode')}", *(f"-p{name}" for name in plugins))
-        names = {suite.place: suite.name for suite in suites}
-        return cls(str(config.rootpath), inifile, names, options, _pickle(fixtures))
+        return cls(_arguments(config), {suite.place: suite.name for suite in suites}, _pickle(fixtures))
 
     def __call__(self) -> Bench:
         """Collect in the judge's process."""
-        catcher = _Catcher()
-        inifile = ["-c", self.inifile] if self.inifile else []
-        quiet = ["--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
-        # What the session's command line selected does not matter here: tasks name their problem.
-        override = ["-o", "addopts=", "--passatk-check"]
         os.environ.pop("PYTEST_ADDOPTS", None)
+        catcher = _Catcher()
+        quiet = ["--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--passatk-check"]
         files = sorted({file for file, _ in self.names})
-        pytest.main([*quiet, *override, *self.options, "--rootdir", self.root, *inifile, *files], plugins=[catcher])
-        found = tuple(replace(s, name=self.names[s.place]) for s in catcher.suites if s.place in self.names)
+        pytest.main([*self.arguments, *quiet, *files], plugins=[catcher])
+        suites = group_by_suite(catcher.items)
+        found = tuple(replace(suite, name=self.names[suite.place]) for suite in suites if suite.place in self.names)
         if len(found) < len(self.names):
             raise UsageError(f"{', '.join(files)}: a suite was not found when collected again: {catcher.errors}")
         return _bench(found, pickle.loads(self.fixtures))  # noqa: S301 - our own bytes, from our own parent
 
 
+def _arguments(config: pytest.Config) -> tuple[str, ...]:
+    """What shapes a collection, but selects nothing: tasks name their problem."""
+    inifile = ["-c", str(config.inipath)] if config.inipath else []
+    plugins = [f"-p{name}" for name in config.getoption("plugins") if name not in {"no:terminal", "no:passatk"}]
+    overrides = [f"-o{override}" for override in config.getoption("override_ini") or ()]
+    mode = f"--import-mode={config.getoption('importmode')}"
+    every = f"--passatk-limit={sys.maxsize}"
+    return (f"--rootdir={config.rootpath}", *inifile, *plugins, *overrides, "-oaddopts=", mode, every)
+
+
 class _Catcher:
-    """A plugin that keeps what a collection found."""
+    """A plugin that keeps what a collection found, and why it did not find more."""
 
     def __init__(self) -> None:
-        self.suites: tuple[Collected, ...] = ()
+        self.items: list[pytest.Item] = []
         self.errors: list[str] = []
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self.errors.append(str(report.longrepr))
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.suites = group_by_suite(session.items)
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        self.items.append(item)
 
 
 def _pickle(fixtures: Fixtures) -> bytes:

@@ -8,7 +8,9 @@ from pytest_passatk.core.plan import ProblemKey
 from pytest_passatk.core.problem import Problem
 from pytest_passatk.core.protocols import Judge
 from pytest_passatk.core.sample import Completion
-from pytest_passatk.core.verdict import Verdict
+from pytest_passatk.core.verdict import Status, Verdict
+
+REMEDY = "rows must not depend on time, chance or the process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,9 @@ class Bench:
 
     def judge(self, task: Task) -> Verdict:
         """The verdict on one completion."""
-        problem = self.problems[task.key.suite][task.key.problem]
+        problem = self.problems[task.key.suite].get(task.key.problem)
+        if problem is None:
+            return Verdict(Status.ERROR, f"{task.key}: not among the rows that this judge loaded: {REMEDY}")
         return self.judges[task.key.suite](problem, task.completion)
 
 
