@@ -1,10 +1,13 @@
 """The digest of a verifier: everything of which a change may change a verdict."""
 
+import ast
 import inspect
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from hashlib import blake2b
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,9 +24,9 @@ VERIFIERS = "pytest_passatk.verifiers"
 class VerifierDigest:
     """Digests of the judgements of one suite.
 
-    The source files that the suite's functions reach through the globals of their modules count, unless they are
-    installed packages; of this project only the verifiers count. So do the files of its fixtures; their values are not
-    looked at.
+    The suite's file counts, and every source file that it imports or has globals from, and these in turn, unless they
+    are installed packages; of this project only the verifiers count. So do the files of its fixtures; their values, and
+    data files that a body reads, are not looked at.
 
     Args:
         suite: whose verifier.
@@ -33,39 +36,69 @@ class VerifierDigest:
 
     def __init__(self, suite: Suite, timeout: float, fixtures: Iterable[Callable[..., Any]] = ()) -> None:
         functions = [function for function in (suite.body, suite.extract, suite.same) if function is not None]
-        own = sys.modules.get(suite.body.__module__)
-        modules = {own} if own else set()
-        for function in functions:
-            modules |= set(_reachable(function, suite.body.__module__.partition(".")[0]))
+        package = suite.body.__module__.partition(".")[0]
+        files = {file for function in functions for file in _reachable(function, package)}
         # Several conftest.py may go by one module name, so that the code itself is asked for its file.
-        files = {
+        files |= {
             function.__code__.co_filename for function in fixtures if not _is_installed(function.__code__.co_filename)
         }
-        files |= {module.__file__ for module in modules if module.__file__}
+        files.add(str(suite.file))
         sources = sorted(map(_source_digest, files))
         self._verifier = [sources, timeout]
 
     def of(self, problem: Problem) -> str:
         """The digest for one problem: its row holds the gold answer."""
-        return digest([self._verifier, problem.id, problem.answer, problem.tests, dict(problem.fields)])
+        row = (problem.answer, problem.tests, problem.fields)
+        return digest([self._verifier, problem.id, *map(plain, row)])
 
 
 def _source_digest(file: str) -> str:
     return blake2b(Path(file).read_bytes(), digest_size=16).hexdigest()
 
 
-def _reachable(function: Callable[..., Any], package: str) -> Iterator[ModuleType]:
+def _reachable(function: Callable[..., Any], package: str) -> Iterator[str]:
+    """The files of the modules that a function's module imports or has globals from, and so on, where they count."""
     function = inspect.unwrap(getattr(function, "func", function))  # a partial, or something decorated
     found: set[str] = set()
     waiting = [getattr(function, "__module__", "")]
     while waiting:
         name = waiting.pop()
-        module = sys.modules.get(name)
-        if module is None or name in found or not _counts(module, package):
+        if name in found:
             continue
         found.add(name)
-        yield module
-        waiting.extend(_home(value) for value in vars(module).values())
+        file = _source_file(name)
+        if file and _counts(name, file, package):
+            yield file
+            waiting += [*_imports(name, file), *map(_home, _globals(name))]
+
+
+def _source_file(name: str) -> str | None:
+    """The source of a module, which may not be imported yet: bodies import, too."""
+    module, file = sys.modules.get(name), None
+    if module is not None:
+        file = getattr(module, "__file__", None)
+    elif name:
+        with suppress(Exception):  # a package on the way may not exist, or fail to be imported
+            spec = find_spec(name)
+            file = spec.origin if spec else None
+    return file if file and file.endswith(".py") else None
+
+
+def _imports(name: str, file: str) -> Iterator[str]:
+    """What a source imports anywhere in it, as names of modules; some are names in modules, which are none."""
+    base = name if Path(file).name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(Path(file).read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = base.rsplit(".", node.level - 1)[0] if node.level else ""
+            origin = ".".join(filter(None, [above, node.module]))
+            yield from (origin, *(f"{origin}.{alias.name}" for alias in node.names))
+
+
+def _globals(name: str) -> Iterable[Any]:
+    module = sys.modules.get(name)
+    return vars(module).values() if module else ()
 
 
 def _home(value: Any) -> str:
@@ -74,13 +107,24 @@ def _home(value: Any) -> str:
     return home if isinstance(home, str) else ""
 
 
-def _counts(module: ModuleType, package: str) -> bool:
-    file, top = getattr(module, "__file__", None), module.__name__.partition(".")[0]
-    if not file or not file.endswith(".py"):
-        return False
+def _counts(name: str, file: str, package: str) -> bool:
+    top = name.partition(".")[0]
     if top == "pytest_passatk":
-        return module.__name__.startswith((VERIFIERS, f"{top}.suites."))
+        return name.startswith((VERIFIERS, f"{top}.suites."))
     return top == package or not _is_installed(file)
+
+
+def plain(value: Any) -> Any:
+    """A row's value as JSON holds it, whole: what prints in short, as a long array does, must not hide a change."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Mapping):
+        return sorted([repr(key), plain(item)] for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(repr, value))
+    return plain(value.tolist()) if hasattr(value, "tolist") else repr(value)
 
 
 def _is_installed(file: str) -> bool:
