@@ -82,6 +82,7 @@ class Collected:
             problems=tuple(
                 PlannedProblem(item.problem.id, item.prompt, verifier.of(item.problem)) for item in self.items
             ),
+            revision=self.suite.revision,
         )
 
 

@@ -1,8 +1,10 @@
 """The owner of a run: the one process that holds store and models, and writes the report."""
 
 import shlex
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from time import monotonic
 
 import pytest
@@ -12,7 +14,7 @@ from pytest_passatk.core.errors import PassatkError, UsageError
 from pytest_passatk.core.record import RunRecord
 from pytest_passatk.core.summary import SuiteSummary, summarize
 from pytest_passatk.harness.screen import Screen
-from pytest_passatk.harness.settings import Settings
+from pytest_passatk.harness.settings import STORE, Settings
 from pytest_passatk.models.registry import load
 from pytest_passatk.report import json_report
 from pytest_passatk.sampling.exchange import Exchange
@@ -22,19 +24,27 @@ from pytest_passatk.store import Store
 LEAVING_SECONDS = 2.0  # how long an interrupted run waits for the sample in hand
 
 
+def open_store(path: Path | None) -> Store:
+    """The store; the usual folder is kept out of version control when it is made. Raises StoreError."""
+    if path == STORE.absolute() and not path.parent.exists():
+        with suppress(OSError):  # the store itself tells best what is wrong with the place
+            path.parent.mkdir()
+            (path.parent / ".gitignore").write_text("*\n")
+    return Store(path)
+
+
 class Owner:
     """Opens the store, samples when the plan is known, and reports at the end.
 
     Args:
         config: of pytest.
         settings: of the run.
-
     """
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self.settings = settings
         self.exchange = Exchange(
-            partial(Store, settings.store), partial(load, options=settings.model_options), self._begin
+            partial(open_store, settings.store), partial(load, options=settings.model_options), self._begin
         )
         self.screen = Screen(config, self.exchange)
         self.sampler = Sampler(self.exchange)

@@ -222,3 +222,11 @@ def test_the_store_is_named_from_where_pytest_started(alone: Sessions, monkeypat
     monkeypatch.setenv("PASSATK_STORE", "kept.sqlite")
     alone.run("--rootdir", str(folder))
     assert (alone.pytester.path / "kept.sqlite").exists()
+
+
+def test_the_usual_folder_stays_out_of_version_control(alone: Sessions) -> None:
+    alone.write()
+    alone.run("--passatk-store", "elsewhere/kept.sqlite")
+    assert not (alone.pytester.path / "elsewhere" / ".gitignore").exists()
+    alone.run()
+    assert (alone.store.parent / ".gitignore").read_text() == "*\n"
