@@ -5,7 +5,6 @@ import os
 import pytest
 from sessions import FAKES, MakeSessions, Sessions
 
-
 KEPT = "PASSATK_JUDGE_START"  # `PASSATK_JUDGE_START=spawn pytest tests/plugin` tests as on a system without fork
 
 
