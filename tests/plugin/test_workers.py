@@ -194,10 +194,12 @@ def test_broken(problem, completion):
 def test_a_limit_of_failures_ends_all_workers(make_sessions: MakeSessions, monkeypatch: pytest.MonkeyPatch) -> None:
     sessions = make_sessions(2)
     sessions.write(BROKEN)
-    monkeypatch.setenv("FAKE_DELAY", "0.1")
+    monkeypatch.setenv("FAKE_DELAY", "0.2")
     result = sessions.run("--maxfail", "1")
     assert result.ret in {1, 2}
-    assert result.parseoutcomes()["failed"] in {1, 2}, "one, or one of each worker"
+    outcomes = result.parseoutcomes()
+    assert outcomes["failed"] == 1
+    assert outcomes["skipped"] <= 2, "what the workers waited for when they heard of it"
     assert "ended in ERROR" in sessions.report["suites"][0]["withheld"]
     assert len(sessions.log) < 1000
 
