@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.problem import Problem
 from pytest_passatk.core.sample import Message, Prompt, SamplingParams
 
@@ -98,6 +99,9 @@ def suite(
     params = SamplingParams(temperature, top_p, top_k, min_p, repetition_penalty, max_tokens, tuple(stop))
 
     def mark(body: Body) -> Body:
+        if suite_of(body):
+            where = f"{inspect.getsourcefile(body)}: {body.__name__}"
+            raise UsageError(f"{where}: the function is a suite already: write one function for each suite")
         stated = Suite(
             body, rows, prompt, params, n, tuple(ks) if ks is not None else None, extract, same, gold, corrupt,
             id, answer, tests, model, revision,

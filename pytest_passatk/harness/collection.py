@@ -25,7 +25,7 @@ def collect_suite(
         UsageError: the suite, its rows or the options that apply to it ask for something that cannot be done.
     """
     where = f"{suite.file}: {name}"
-    _refuse_misuse(collector, suite, where)
+    _refuse_misuse(collector, name, suite, where)
     marks = [*getattr(suite.body, "pytestmark", ())]
     refuse_nonsense(suite)
     if not settings.check:
@@ -48,9 +48,11 @@ def collect_suite(
         yield item
 
 
-def _refuse_misuse(collector: pytest.Collector, suite: Suite, where: str) -> None:
+def _refuse_misuse(collector: pytest.Collector, name: str, suite: Suite, where: str) -> None:
     if isinstance(collector, pytest.Class):
         raise UsageError(f"{where}: a suite is a function of a module: move it out of class {collector.name}")
+    if isinstance(collector, pytest.Module) and getattr(collector.obj, name) is not suite.body:
+        raise UsageError(f"{where}: a decorator above @suite would not reach the verifier: put it below")
     if any(mark.name == "parametrize" for mark in getattr(suite.body, "pytestmark", ())):
         raise UsageError(f"{where}: a suite cannot be parametrized: put the parameters into its rows")
 

@@ -64,7 +64,7 @@ class Session:
             pytest.UsageError: it cannot start; in a worker the controller gets to know instead.
         """
         selected = [item for item in session.items if isinstance(item, ProblemItem) and _is_going_to_run(item)]
-        if not selected or self.config.option.collectonly:
+        if not selected or self.config.option.collectonly or self.config.getoption("setuponly", False):
             return True
         if session.testsfailed and not self.config.option.continue_on_collection_errors:
             return not self._stop(session, "a file could not be collected")

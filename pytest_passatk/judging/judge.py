@@ -62,7 +62,7 @@ class BodyJudge:
 
     def _run_body(self, problem: Problem, completion: Completion) -> tuple[Status, str]:
         try:
-            self.body(problem, completion, **self.fixtures)
+            returned: object = self.body(problem, completion, **self.fixtures)  # type: ignore[func-returns-value]
         except AssertionError as error:
             return Status.FAIL, _message(error)
         except VerifierTimeout as error:
@@ -71,6 +71,8 @@ class BodyJudge:
             return Status.FAIL, str(error)
         except self.outcomes.skip as error:
             return Status.SKIP, str(error)
+        if returned is not None:  # nothing was asserted, or a coroutine did not run: neither says that it is right
+            raise TypeError(f"the body returned a {type(returned).__name__}: assert instead, in an ordinary function")
         return Status.PASS, ""
 
 

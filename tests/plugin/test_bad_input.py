@@ -66,6 +66,10 @@ CASES: dict[str, tuple[str, tuple[str, ...], str]] = {
         suite().replace("@suite", "class TestIt:\n  @suite").replace("\ndef test_it", "\n  def test_it"), (),
         "test_suite.py: test_it: a suite is a function of a module: move it out of class TestIt",
     ),
+    "decorated above": (
+        suite().replace("@suite", "from unittest import mock\n@mock.patch('os.getcwd', new=None)\n@suite"), (),
+        "test_suite.py: test_it: a decorator above @suite would not reach the verifier: put it below",
+    ),
     "parametrized": (
         suite().replace("@suite", "@pytest.mark.parametrize('x', [1])\n@suite"), (),
         "test_suite.py: test_it: a suite cannot be parametrized: put the parameters into its rows",
@@ -119,6 +123,13 @@ def test_a_bad_option_does_not_matter_without_suites(alone: Sessions, monkeypatc
     monkeypatch.setenv("PASSATK_N", "0")
     alone.write("def test_plain():\n    pass\n")
     alone.pytester.runpytest().assert_outcomes(passed=1)
+
+
+def test_a_function_is_one_suite_at_most(alone: Sessions) -> None:
+    alone.write(suite().replace("@suite", "@suite([{'id': 'c'}], prompt='x')\n@suite"))
+    result = alone.run()
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(["*test_suite.py: test_it: the function is a suite already: *"])
 
 
 def test_a_bad_suite_keeps_a_good_one_from_sampling(sessions: Sessions) -> None:

@@ -62,6 +62,18 @@ def test_only_selected_problems_are_sampled(sessions: Sessions) -> None:
     assert sessions.counts() == {"half": (4, 2)}
 
 
+def test_the_function_names_all_its_problems(alone: Sessions) -> None:
+    alone.write(SUITE + BESIDE)
+    alone.run("test_suite.py::test_fake").assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize("how", ["--setup-plan", "--setup-only"])
+def test_a_dry_run_samples_nothing(alone: Sessions, how: str) -> None:
+    alone.write()
+    assert alone.run(how).ret == 0
+    assert alone.log == []
+
+
 def test_deselected_problems_are_not_sampled(alone: Sessions) -> None:
     alone.write()
     alone.run("--deselect", "test_suite.py::test_fake[never]").assert_outcomes(passed=2, deselected=1)

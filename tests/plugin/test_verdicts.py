@@ -29,6 +29,7 @@ CASES: dict[str, tuple[str, str]] = {
     "huge": ("fail", "… "),
     "loud": ("pass", ""),
     "warned": ("pass", ""),
+    "told": ("error", "the body returned a bool: assert instead"),
     "skipped": ("skip", "not now"),
     "missing": ("skip", "no_such_module"),
 }
@@ -78,6 +79,8 @@ def test_it(problem, completion):
         case "warned":
             warnings.warn("old", DeprecationWarning)
             eval("1 is 1")
+        case "told":
+            return completion.answer == "7"
         case "skipped":
             pytest.skip("not now")
         case "missing":
@@ -378,6 +381,22 @@ def test_it(problem, completion):
     result.stdout.fnmatch_lines(["*test_it?long?#0 #1:*", "*the prompt has 9000 tokens*"])
     assert sessions.counts() == {"fits": (2, 2), "long": (0, 0)}
     assert sessions.report["suites"][0]["estimates"] == []
+
+
+def test_a_coroutine_says_nothing(alone: Sessions) -> None:
+    alone.write(
+        suite_of_cases(
+            {"it": None},
+            """
+@suite(ROWS, prompt="{says}", n=1, model="fake_model:load")
+async def test_it(problem, completion):
+    assert False
+""",
+        )
+    )
+    result = alone.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the body returned a coroutine: assert instead, in an ordinary function*"])
 
 
 def test_a_skipped_problem_leaves_the_estimate(sessions: Sessions) -> None:
