@@ -70,6 +70,8 @@ class Session:
             return not self._stop(session, "a file could not be collected")
         try:
             self._start(group_by_suite(selected))
+        except CutShort as error:
+            return not self._stop(session, f"the run ended early: {_banner(error)}")
         except PassatkError as error:
             if not self.is_worker:
                 raise pytest.UsageError(str(error)) from error

@@ -109,6 +109,8 @@ class Exchange:
     def open(self, plan: Plan) -> None:
         """See Counter: names the models, and looks up what the store has."""
         with self._lock:
+            if self.books is not None and self.failure:
+                raise CutShort(str(self.failure))  # it did start, but not for this process
             self._check()
             if self.books is not None:
                 refuse_another(self.books.plan, plan)

@@ -190,6 +190,19 @@ def test_a_model_that_dies_ends_the_run_and_the_same_command_resumes(
     assert sorted(sessions.log) == ALL
 
 
+def test_a_worker_that_comes_late_hears_that_the_run_has_ended(
+    make_sessions: MakeSessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = make_sessions(2)
+    late = "import os, time\ntime.sleep(2 * (os.environ.get('PYTEST_XDIST_WORKER') == 'gw1'))\n"
+    sessions.write(late, "conftest.py")
+    sessions.write()
+    monkeypatch.setenv("FAKE_DIES_AFTER", "1")
+    result = sessions.run()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["the fake model died", "*the run ended early: the fake model died*"])
+
+
 def test_a_model_that_dies_at_once_is_told_by_one_item(alone: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
     alone.write()
     monkeypatch.setenv("FAKE_DIES_AFTER", "0")
