@@ -47,7 +47,7 @@ class JudgePool:
         self._reader = Thread(target=self._read, name="passatk-verdicts", daemon=True)
         self._reader.start()
         # Whatever ends the session: at exit, multiprocessing waits for its children, and the supervisor for our word.
-        Finalize(None, self.close, exitpriority=10)
+        self._at_exit = Finalize(None, self.close, exitpriority=10)
 
     def submit(self, task: Task) -> Future[Verdict]:
         """Queue a completion for the next free judge.
@@ -76,6 +76,7 @@ class JudgePool:
         self._process.close()
         self._reader.join()
         self._link.close()
+        self._at_exit.cancel()  # which would keep the pool, and its futures, until then
 
     def _send(self, message: tuple[int, Task] | None) -> None:
         try:
