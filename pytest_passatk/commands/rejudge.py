@@ -36,11 +36,11 @@ def run(store: Store, chosen: Namespace) -> None:
     """Judge again, and print what changed."""
     found = find_run(store, chosen.run)
     suites = find_suites(store, found, chosen.suite)
-    before = {suite.name: read_verdicts(store, suite) for suite in suites}
+    before = {suite.key: read_verdicts(store, suite) for suite in suites}
     number, altered = _judge(store, found, suites, chosen.suite)
-    after = {suite.name: suite for suite in store.suites(number)}
+    after = {suite.key: suite for suite in store.suites(number)}
     changes = [
-        compare(before[suite.name], _verdicts(store, after.get(suite.name), suite), altered.get(suite.name, ()))
+        compare(before[suite.key], _verdicts(store, after.get(suite.key), suite), altered.get(str(suite.id), ()))
         for suite in suites
     ]
     write = _json if chosen.json else _table
@@ -65,7 +65,7 @@ def _judge(
     with TemporaryDirectory(prefix="passatk-") as folder:
         report, changed = Path(folder, "report.json"), Path(folder, "changed.json")
         order = Rejudging(
-            run.id, str(Path(store.where).absolute()), tuple(suite.name for suite in suites), shlex.join(typed),
+            run.id, str(Path(store.where).absolute()), tuple(suite.id for suite in suites), shlex.join(typed),
             str(report), str(changed),
         )  # fmt: skip
         print(f"passatk: judging run {run.id} again: {visible(shown)}", file=sys.stderr, flush=True)  # noqa: T201 - what it does
@@ -107,7 +107,7 @@ def _hints(suites: Iterable[SuiteRow], altered: Mapping[str, Sequence[str]]) -> 
 
 
 def _gone(suite: SuiteRow, altered: Mapping[str, Sequence[str]]) -> str:
-    if ids := altered.get(suite.name):
+    if ids := altered.get(str(suite.id)):
         return f"prompt or settings of {len(ids)} problems changed, such as {visible(ids[0])}"
     file = suite.name.partition("::")[0]
     return f"{visible(file)} is not here" if not Path(file).exists() else "not collected"

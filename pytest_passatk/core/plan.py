@@ -16,13 +16,20 @@ class ProblemKey:
     Attributes:
         suite: node id of the suite's function.
         problem: id of the problem in its suite.
+        arm: label of the arm, where the run has several.
     """
 
     suite: str
     problem: str
+    arm: str = ""
 
     def __str__(self) -> str:
-        return f"{self.suite}[{self.problem}]"
+        return f"{self.suite}[{label(self.problem, self.arm)}]"
+
+
+def label(name: str, arm: str) -> str:
+    """A name with the arm that it belongs to: `name@arm`, or the name alone where a run has one arm."""
+    return f"{name}@{arm}" if arm else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ class PlannedSuite:
         problems: those selected, in order.
         revision: of the rows, as the suite states it.
         isolation: of the programs that the suite runs; `None` where it runs none.
+        arm: label of the arm that samples it, where the run has several.
     """
 
     name: str
@@ -65,11 +73,17 @@ class PlannedSuite:
     problems: tuple[PlannedProblem, ...]
     revision: str | None = None
     isolation: str | None = None
+    arm: str = ""
 
     @property
     def title(self) -> str:
-        """The name that a person would use: that of the function, without `test_`."""
-        return self.name.rsplit("::", 1)[-1].removeprefix("test_")
+        """The name that a person would use: that of the function, without `test_`, and its arm."""
+        return label(self.name.rsplit("::", 1)[-1].removeprefix("test_"), self.arm)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Tells it from every other suite of the session."""
+        return self.name, self.arm
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,22 +53,39 @@ class ModelOptions:
         revision: branch, tag or commit on the Hub.
         dtype: `auto`, `float32`, `bfloat16`, `float16`.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
-        adapter: folder or Hub id of a LoRA adapter.
+        adapters: the arms of the run: by label, the folder or Hub id of a LoRA adapter, or `None` for the model as it
+            is. A run with one arm has the label ``.
         quantization: `8bit` or `4bit`, or `None`.
         chat_template: `auto` (the model's own, where it has one), `none`, or a file with a Jinja template.
         batch_tokens: the most tokens (rows × longest row, prompt and completion) in one batch; `None` lets the
             backend choose.
+        base_url: address of an OpenAI-compatible server, or several, comma-separated.
+        concurrency: the most requests that a server gets at once; `None` lets the backend choose.
+        logprobs: whether completions carry their log-probability, also where that costs time.
         args: backend-specific settings by name (`--passatk-model-args`).
     """
 
     revision: str | None = None
     dtype: str = "auto"
     device: str = "auto"
-    adapter: str | None = None
+    adapters: Mapping[str, str | None] = field(default_factory=lambda: {"": None})
     quantization: str | None = None
     chat_template: str = "auto"
     batch_tokens: int | None = None
+    base_url: str | None = None
+    concurrency: int | None = None
+    logprobs: bool = False
     args: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def adapter(self) -> str | None:
+        """The adapter of a run with one arm."""
+        return self.adapters.get("")
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The labels of the arms, in the order in which they were typed."""
+        return tuple(self.adapters)
 
 
 @runtime_checkable
@@ -100,6 +117,22 @@ class Briefed(Protocol):
 
         Raises ModelError where it can answer nothing of it.
         """
+
+
+@runtime_checkable
+class Armed(Protocol):
+    """A model that answers for several arms of one run: with this LoRA adapter, with that one, or with none.
+
+    Its `info` is that of its first arm; the arms are the labels of `ModelOptions.adapters`.
+    """
+
+    def info_of(self, arm: str) -> ModelInfo:
+        """What goes into the records of one arm."""
+
+
+def info_of(model: Model, arm: str) -> ModelInfo:
+    """What goes into the records of one arm of a model, which is Armed where the arm has a label."""
+    return model.info_of(arm) if arm and isinstance(model, Armed) else model.info
 
 
 class LoadModel(Protocol):

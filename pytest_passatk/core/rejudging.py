@@ -15,15 +15,15 @@ class Rejudging:
     Attributes:
         run: its number.
         store: the file that holds it, absolute.
-        suites: node ids of those to judge.
+        suites: the store's numbers of those to judge.
         command: to record.
         report: where the JSON report goes.
-        changed: where the ids of problems go that are no longer the ones that were sampled, by suite.
+        changed: where the ids of problems go that are no longer the ones that were sampled, by their suite's number.
     """
 
     run: int
     store: str
-    suites: tuple[str, ...]
+    suites: tuple[int, ...]
     command: str
     report: str
     changed: str

@@ -60,6 +60,7 @@ class Request:
         prompt: text, or chat messages.
         params: how to draw.
         seed: the sample's own seed, 63 bits; nothing else may shape its randomness.
+        arm: which arm of the run asks, where a run has several (see `core.protocols.Armed`).
     """
 
     stream: str
@@ -68,6 +69,7 @@ class Request:
     prompt: Prompt
     params: SamplingParams
     seed: int
+    arm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,9 @@ class Completion:
         latency: seconds from the moment the engine took the request up to its last token.
         logprob: sum of the log-probabilities (nats) of the generated tokens under the sampled distribution's
             unmodified model, where the engine gives it.
+        first_token: seconds from that moment up to its first token, where the engine tells.
+        prompt_tokens: tokens that were read for it, where the engine tells. Where one call brings several completions
+            of a prompt, the first of them carries what the call read, and the others 0: the sum is what was read.
         error: why the model could not answer; only with `abort`. Such a completion is an ERROR, never a wrong answer.
         answer: what the suite's `extract` found; set before the body runs, `None` where it found nothing.
     """
@@ -94,6 +99,8 @@ class Completion:
     finish_reason: FinishReason
     latency: float
     logprob: float | None = None
+    first_token: float | None = None
+    prompt_tokens: int | None = None
     error: str | None = None
     answer: Any = None
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import pytest
 
 from pytest_passatk.core.errors import UsageError
-from pytest_passatk.core.plan import PlannedProblem, PlannedSuite
+from pytest_passatk.core.plan import PlannedProblem, PlannedSuite, ProblemKey, label
 from pytest_passatk.core.prompt import render_prompt
 from pytest_passatk.core.suite import Suite
 from pytest_passatk.harness.fixtures import fixture_functions, fixture_names, refuse_narrow_fixtures
@@ -34,12 +35,14 @@ def collect_suite(
     first = True
     loaded = settings.load(suite)
     suite = replace(suite, revision=loaded.revision)
-    for problem in loaded.problems:
-        prompt = render_prompt(suite, problem)
+    prompts = [render_prompt(suite, problem) for problem in loaded.problems]
+    arms = ("",) if settings.check else settings.model_options.arms
+    for arm, (problem, prompt) in product(arms, zip(loaded.problems, prompts, strict=True)):
+        full = f"{name}[{label(problem.id, arm)}]"
         # Left to itself, pytest takes the problem's id for a part of the function's name, and `--lf` does not find it.
         item = ProblemItem.from_parent(
-            collector, name=f"{name}[{problem.id}]", nodeid=f"{collector.nodeid}::{name}[{problem.id}]", suite=suite,
-            problem=problem, prompt=prompt, fixtures=names, judge=judge,
+            collector, name=full, nodeid=f"{collector.nodeid}::{full}", suite=suite, problem=problem, prompt=prompt,
+            fixtures=names, arm=arm, judge=judge,
         )  # fmt: skip
         item.add_marks(marks)
         if first:
@@ -60,7 +63,7 @@ def _refuse_misuse(collector: pytest.Collector, name: str, suite: Suite, where: 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """The items of one suite that were selected."""
+    """The items of one suite that were selected, those of all its arms."""
 
     name: str
     suite: Suite
@@ -71,8 +74,8 @@ class Collected:
         """File and function: the same in every process, while node ids follow from the command line."""
         return str(self.items[0].path), self.name.rpartition("::")[2]
 
-    def plan(self, settings: Settings, isolation: str | None) -> PlannedSuite:
-        """The suite with the settings of this run, and the isolation of what it runs. Raises UsageError."""
+    def plan(self, settings: Settings, isolation: str | None) -> tuple[PlannedSuite, ...]:
+        """The suite's arms with the settings of this run, and the isolation of what they run. Raises UsageError."""
         first = self.items[0]
         verifier = VerifierDigest(
             self.suite,
@@ -80,26 +83,29 @@ class Collected:
             fixture_functions(first, first.fixtures),
             self.suite.settle(settings.parameters).values(),
         )
-        return PlannedSuite(
+        planned = PlannedSuite(
             name=self.name,
             model=settings.choose_model(self.suite),
             params=settings.params(self.suite),
             n=settings.samples(self.suite),
             ks=settings.orders(self.suite),
             extracts=self.suite.extract is not None,
-            problems=tuple(
-                PlannedProblem(item.problem.id, item.prompt, verifier.of(item.problem)) for item in self.items
-            ),
+            problems=(),
             revision=self.suite.revision,
             isolation=isolation,
         )
+        arms: dict[str, list[PlannedProblem]] = {}
+        for item in self.items:
+            problem = PlannedProblem(item.problem.id, item.prompt, verifier.of(item.problem))
+            arms.setdefault(item.arm, []).append(problem)
+        return tuple(replace(planned, problems=tuple(problems), arm=arm) for arm, problems in arms.items())
 
 
 def group_by_suite(items: Sequence[pytest.Item]) -> tuple[Collected, ...]:
     """The selected problems by suite, in order of collection; one that was collected twice counts once."""
-    groups: dict[str, dict[str, ProblemItem]] = {}
+    groups: dict[str, dict[ProblemKey, ProblemItem]] = {}
     for item in items:
         if isinstance(item, ProblemItem):
-            groups.setdefault(item.key.suite, {}).setdefault(item.key.problem, item)
+            groups.setdefault(item.key.suite, {}).setdefault(item.key, item)
     found = ((name, tuple(group.values())) for name, group in groups.items())
     return tuple(Collected(name, group[0].suite, group) for name, group in found)

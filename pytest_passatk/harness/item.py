@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from _pytest._code.code import Traceback
 
-from pytest_passatk.core.plan import ProblemKey
+from pytest_passatk.core.plan import ProblemKey, label
 from pytest_passatk.core.problem import Problem
 from pytest_passatk.core.record import ProblemRecord
 from pytest_passatk.core.sample import Prompt
@@ -30,6 +30,7 @@ class ProblemItem(pytest.Item):
         problem: the problem.
         prompt: what the model is asked.
         fixtures: the names of the fixtures that the body takes.
+        arm: label of the arm that samples it, where the run has several.
         judge: runs the item.
         key: the problem's name in the session.
     """
@@ -41,6 +42,7 @@ class ProblemItem(pytest.Item):
         problem: Problem,
         prompt: Prompt,
         fixtures: tuple[str, ...],
+        arm: str,
         judge: Callable[["ProblemItem"], None],
         **kwargs: Any,
     ) -> None:
@@ -49,9 +51,10 @@ class ProblemItem(pytest.Item):
         self.problem = problem
         self.prompt = prompt
         self.fixtures = fixtures
+        self.arm = arm
         self.judge = judge
         self.obj = suite.body  # conditions of skip marks are evaluated in its module
-        self.key = ProblemKey(self.nodeid[: -len(problem.id) - 2], problem.id)
+        self.key = ProblemKey(self.nodeid.removesuffix(f"[{label(problem.id, arm)}]"), problem.id, arm)
 
     def add_marks(self, marks: Iterable[pytest.Mark]) -> None:
         """Apply the marks of the suite's function."""

@@ -14,6 +14,8 @@ import pytest
 
 from pytest_passatk.core.errors import UsageError
 
+ANY = float("inf")
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -97,6 +99,14 @@ def parse_ks(text: str) -> tuple[int, ...]:
     return tuple(sorted({at_least(1)(part) for part in text.split(",")}))
 
 
+def parse_price(text: str) -> tuple[float, float]:
+    """`0.5,2` → (0.5, 2.0), of a million tokens that are read and that are written."""
+    prices = tuple(between(0, ANY)(part) for part in text.split(","))
+    if len(prices) != 2:  # noqa: PLR2004 - in and out
+        raise ValueError("must be two numbers, in,out")
+    return prices
+
+
 def parse_pairs(text: str) -> Mapping[str, str]:
     """`a=1,b=x` → {"a": "1", "b": "x"}."""
     pairs = [part.partition("=") for part in text.split(",") if part]
@@ -132,8 +142,6 @@ def parse_truth(text: str) -> bool:
     return truth[text.lower()]
 
 
-ANY = float("inf")
-
 OPTIONS = (
     Option(
         "model",
@@ -155,12 +163,16 @@ OPTIONS = (
     Option("param", "a parameter of the suite; can be repeated", parse_parameter, "NAME=VALUE", repeats=True),
     Option("allow-change", "rows: take other rows than the suite was made for", one_of("rows"), "rows"),
     Option("revision", "branch, tag or commit of the model on the Hub", metavar="REV", bare=True),
-    Option("adapter", "a LoRA adapter", metavar="PATH_OR_ID", bare=True),
+    Option("adapter", "a LoRA adapter, or several as arms of one run; base: none", metavar="PATH_OR_ID,…", bare=True),
+    Option("base-url", "address of an OpenAI-compatible server, or of several", metavar="URL,URL", bare=True),
+    Option("concurrency", "the most requests that a server gets at once", at_least(1), "N"),
     Option("dtype", "auto, float32, bfloat16 or float16", one_of("auto", "float32", "bfloat16", "float16"), "TYPE"),
     Option("device", "auto, cpu, cuda, cuda:1, mps, …", metavar="DEVICE"),
     Option("quantization", "8bit or 4bit, through bitsandbytes", one_of("8bit", "4bit"), "BITS"),
     Option("chat-template", "auto, none, or a file with a Jinja template", metavar="auto|none|FILE"),
     Option("batch-tokens", "the most tokens in one batch of hf or tiny", at_least(1), "N"),
+    Option("logprobs", "keep the log-probability of each completion, also where that costs time", None),
+    Option("engines", "under pytest-xdist: shared (one) or per-worker", one_of("shared", "per-worker"), "HOW"),
     Option("model-args", "settings of the backend", parse_pairs, "KEY=VALUE,…"),
     Option("judges", "processes that judge; default: one a core", at_least(1), "N"),
     Option("judge-timeout", "seconds for judging one completion", between(0.01, ANY), "SECONDS"),
@@ -170,6 +182,8 @@ OPTIONS = (
     Option("unsafe", "run what a model wrote where it cannot be isolated, too, with your own rights", None),
     Option("no-cache", "neither read nor keep samples", None),
     Option("store", "the store; default: .passatk/store.sqlite", metavar="PATH"),
+    Option("price", "of a million tokens read and written: adds costs to the report", parse_price, "IN,OUT"),
+    Option("profile", "options under a name, from passatk.toml or pyproject.toml", metavar="NAME"),
     Option("json", "write everything that the report knows", metavar="FILE"),
 )
 

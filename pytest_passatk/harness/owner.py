@@ -12,7 +12,7 @@ import pytest
 
 import pytest_passatk
 from pytest_passatk.core.errors import PassatkError, UsageError
-from pytest_passatk.core.protocols import Model
+from pytest_passatk.core.protocols import Model, info_of
 from pytest_passatk.core.record import RunRecord
 from pytest_passatk.core.summary import SuiteSummary, summarize
 from pytest_passatk.harness.screen import Screen
@@ -81,8 +81,8 @@ class Owner:
         )
         for suite in books.plan.suites:
             streams = [ledger.stream for ledger in books.of(suite)]
-            info = exchange.models[suite.model].info
-            self._suites.append(store.add_suite(self._number, suite, info, streams, books.reused[suite.name]))
+            info = info_of(exchange.models[suite.model], suite.arm)
+            self._suites.append(store.add_suite(self._number, suite, info, streams, books.reused[suite.key]))
         self.screen.announce()
         self.sampler.start()
 

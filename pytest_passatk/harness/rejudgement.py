@@ -108,11 +108,11 @@ class Rejudgement(Session):
         others: list[pytest.Item] = []
         changed: dict[str, list[str]] = {}
         for item in items:
-            recorded = self._recorded.get(item.key.suite) if isinstance(item, ProblemItem) else None
+            recorded = self._recorded.get((item.key.suite, item.arm)) if isinstance(item, ProblemItem) else None
             if recorded is None or not isinstance(item, ProblemItem) or not recorded.holds(item):
                 others.append(item)
                 if recorded and isinstance(item, ProblemItem) and item.problem.id in recorded.streams:
-                    changed.setdefault(item.key.suite, []).append(item.problem.id)
+                    changed.setdefault(str(recorded.row.id), []).append(item.problem.id)
             else:
                 kept.append(item)
         with replacing(Path(self._order.changed)) as stream:
@@ -130,8 +130,8 @@ class Rejudgement(Session):
 
     def _plan(self, suites: tuple[Collected, ...], fixtures: Fixtures) -> Plan:
         planned = super()._plan(suites, fixtures).suites
-        seed = self._recorded[planned[0].name].seed
-        return Plan(tuple(self._recorded[suite.name].settle(suite) for suite in planned), seed)
+        seed = self._recorded[planned[0].key].seed
+        return Plan(tuple(self._recorded[suite.key].settle(suite) for suite in planned), seed)
 
     def _load(self, spec: str) -> Model:
         for each in self._recorded.values():
@@ -140,11 +140,11 @@ class Rejudgement(Session):
         raise UsageError(f"run {self._order.run}: no suite of it was sampled by {spec}: repeat passatk rejudge")
 
 
-def _read(order: Rejudging) -> dict[str, RecordedSuite]:
-    """The suites of the run, by node id."""
+def _read(order: Rejudging) -> dict[tuple[str, str], RecordedSuite]:
+    """The suites of the run, by node id and arm."""
     store = Store(Path(order.store), create=False)
     try:
-        return {row.name: RecordedSuite.of(store, row) for row in store.suites(order.run) if row.name in order.suites}
+        return {row.key: RecordedSuite.of(store, row) for row in store.suites(order.run) if row.id in order.suites}
     finally:
         store.close()
 

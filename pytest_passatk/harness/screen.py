@@ -13,6 +13,7 @@ import pytest
 from _pytest.capture import CaptureManager
 from _pytest.terminal import TerminalReporter  # pytest 8.3 does not export it
 
+from pytest_passatk.core.protocols import info_of
 from pytest_passatk.core.sample import SamplingParams
 from pytest_passatk.core.summary import SuiteSummary
 from pytest_passatk.harness.settings import STORE
@@ -63,8 +64,11 @@ class Screen:
             placed = "" if info.device == "none" else f", {info.dtype} on {info.device}"
             self._say(f"passatk: model {info.name}, backend {info.backend} ({versions}){placed}")
             for suite in suites:
-                reused = books.reused[suite.name]
+                reused = books.reused[suite.key]
                 stored = f", {reused} in the store" if reused else ""
+                adapter = info_of(self.exchange.models[spec], suite.arm).adapter
+                if adapter:
+                    self._say(f"passatk: {suite.title}: adapter {adapter}")
                 if suite.isolation:
                     self._say(f"passatk: {suite.title}: programs run in {suite.isolation}")
                 self._say(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -105,8 +106,8 @@ class Session:
             self.feeder.start()
 
     def _plan(self, suites: tuple[Collected, ...], fixtures: Fixtures) -> Plan:
-        planned = (suite.plan(self.settings, isolation(fixtures[suite.name])) for suite in suites)
-        return Plan(tuple(planned), self.settings.seed)
+        arms = (suite.plan(self.settings, isolation(fixtures[suite.name])) for suite in suites)
+        return Plan(tuple(chain.from_iterable(arms)), self.settings.seed)
 
     def _find_counter(self) -> Counter:
         workerinput: dict[str, Any] = getattr(self.config, "workerinput", {})

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from pytest_passatk.harness.options import OPTIONS, read_options
 
 STORE = Path(".passatk", "store.sqlite")
 JUDGE_TIMEOUT = 10.0
+BASE = "base"  # the arm without an adapter
 SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens")  # fields of SamplingParams
 
 
@@ -42,6 +43,8 @@ class Settings:
         judge_timeout: seconds for one completion, for every suite.
         judge_start: `fork` or `spawn`.
         inline: judge in the pytest process.
+        engines: `shared` or `per-worker`; `None` where the user did not say.
+        price: of a million tokens in prompts and in completions, or `None`.
         check: judge gold, empty and corrupted answers.
         unsafe: run programs of a model without isolation, where there is none.
         store: the store's file; `None` keeps nothing.
@@ -62,6 +65,8 @@ class Settings:
     judge_timeout: float | None
     judge_start: str
     inline: bool
+    engines: str | None
+    price: tuple[float, float] | None
     check: bool
     unsafe: bool
     store: Path | None
@@ -151,11 +156,39 @@ def resolve_settings(config: pytest.Config) -> Settings:
         judge_timeout=given["judge_timeout"],
         judge_start=_judge_start(given["judge_start"] or "auto"),
         inline=bool(given["inline"] or config.getoption("usepdb", False) or config.getoption("trace", False)),
+        engines=given["engines"],
+        price=given["price"],
         check=bool(given["check"]),
         unsafe=bool(given["unsafe"]),
         store=None if given["no_cache"] else Path(given["store"] or STORE).absolute(),
         json=Path(given["json"]).absolute() if given["json"] else None,
     )
+
+
+def parse_adapters(text: str | None) -> Mapping[str, str | None]:
+    """The arms of `--adapter`: each adapter under the shortest end of its path that no other one has.
+
+    Nothing → {"": None}; `lora` → {"": "lora"}; `base,runs/a,runs/b` → {"base": None, "a": "runs/a", "b": "runs/b"}.
+
+    Raises:
+        UsageError: an arm is named twice, or not at all.
+    """
+    typed = [part.strip() for part in (text or "").split(",")] if text else []
+    if len(typed) < 2:  # noqa: PLR2004 - one alone is no comparison
+        return {"": None if typed in ([], [BASE]) else typed[0]}
+    if not all(typed) or len(set(typed)) < len(typed):
+        raise UsageError(f"--adapter {text}: every arm must have a name, and no two the same: {BASE},PATH,PATH")
+    return {_arm(name, typed): None if name == BASE else name for name in typed}
+
+
+def _arm(name: str, among: Sequence[str]) -> str:
+    """The last parts of a path, as many as tell it from the others."""
+    parts = [Path(each).parts for each in among]
+    own = Path(name).parts
+    for size in range(1, len(own)):
+        if sum(other[-size:] == own[-size:] for other in parts) == 1:
+            return "/".join(own[-size:])
+    return name
 
 
 def _place(data: str | None) -> str | None:
@@ -165,9 +198,12 @@ def _place(data: str | None) -> str | None:
 
 
 def _model_options(given: Mapping[str, Any]) -> ModelOptions:
-    names = ("revision", "dtype", "device", "adapter", "quantization", "chat_template", "batch_tokens")
+    names = (
+        "revision", "dtype", "device", "quantization", "chat_template", "batch_tokens", "base_url", "concurrency",
+        "logprobs",
+    )  # fmt: skip
     chosen = {name: given[name] for name in names if given[name] is not None}
-    return ModelOptions(**chosen, args=given["model_args"] or {})
+    return ModelOptions(**chosen, adapters=parse_adapters(given["adapter"]), args=given["model_args"] or {})
 
 
 def _cores(config: pytest.Config) -> int:

@@ -152,7 +152,7 @@ def _refuse(options: ModelOptions) -> None:
     """Name an option that means nothing for completions that are there already."""
     asked = {
         "--revision": options.revision,
-        "--adapter": options.adapter,
+        "--adapter": ", ".join(filter(None, options.adapters.values())),
         "--passatk-quantization": options.quantization,
         "--passatk-dtype": "" if options.dtype == "auto" else options.dtype,
         "--passatk-device": "" if options.device == "auto" else options.device,

@@ -109,7 +109,7 @@ def _refuse(options: ModelOptions, target: str) -> None:
     """Name an option that this backend cannot follow."""
     asked = {
         "revision": options.revision,
-        "adapter": options.adapter,
+        "adapter": ", ".join(filter(None, options.adapters.values())),
         "quantization": options.quantization,
         "dtype": "" if options.dtype in {"auto", "float64"} else options.dtype,
         "device": "" if options.device in {"auto", "cpu"} else options.device,

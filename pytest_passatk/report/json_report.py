@@ -50,6 +50,7 @@ def _suite(record: SuiteRecord, summary: SuiteSummary) -> dict[str, Any]:
     return {
         "name": planned.name,
         "title": planned.title,
+        "arm": planned.arm or None,
         "revision": planned.revision,
         "isolation": planned.isolation,
         "model": record.model.to_dict(),

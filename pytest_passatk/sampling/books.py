@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from time import monotonic
 
 from pytest_passatk.core.plan import Plan, PlannedSuite, ProblemKey
-from pytest_passatk.core.protocols import Model
+from pytest_passatk.core.protocols import Model, info_of
 from pytest_passatk.core.record import SuiteRecord
 from pytest_passatk.core.sample import Completion, Request
 from pytest_passatk.core.stream import stream_settings
@@ -27,13 +27,13 @@ class Books:
         self.models = models
         self.ledgers: dict[ProblemKey, Ledger] = {}
         self.streams: defaultdict[str, list[Ledger]] = defaultdict(list)
-        self.reused: dict[str, int] = {}
-        self._spans: dict[str, tuple[float, float]] = {}
+        self.reused: dict[tuple[str, str], int] = {}
+        self._spans: dict[tuple[str, str], tuple[float, float]] = {}
         for suite in plan.suites:
             self._open_suite(suite, store)
 
     def _open_suite(self, suite: PlannedSuite, store: Store) -> None:
-        identity = self.models[suite.model].info.identity()
+        identity = info_of(self.models[suite.model], suite.arm).identity()
         names = store.add_streams(
             [stream_settings(identity, p.prompt, suite.params, self.plan.seed, p.id) for p in suite.problems]
         )
@@ -44,11 +44,11 @@ class Books:
             ledger = Ledger(suite, problem, stream, found[stream], known)
             self.ledgers[ledger.key] = ledger
             self.streams[stream].append(ledger)
-        self.reused[suite.name] = sum(map(len, found.values()))
+        self.reused[suite.key] = sum(map(len, found.values()))
 
     def of(self, suite: PlannedSuite) -> list[Ledger]:
         """The ledgers of one suite, in order of the plan."""
-        return [self.ledgers[ProblemKey(suite.name, problem.id)] for problem in suite.problems]
+        return [self.ledgers[ProblemKey(suite.name, problem.id, suite.arm)] for problem in suite.problems]
 
     def requests(self, suites: Iterable[PlannedSuite]) -> list[Request]:
         """What the model still has to answer; a sample that two suites share is asked for once."""
@@ -65,19 +65,19 @@ class Books:
                 ledger.completions[completion.index] = completion
                 ledger.sampled += 1
                 ledger.tokens += completion.tokens
-                first, _ = self._spans.get(ledger.suite.name, (now - completion.latency, now))
-                self._spans[ledger.suite.name] = (min(first, now - completion.latency), now)
+                first, _ = self._spans.get(ledger.suite.key, (now - completion.latency, now))
+                self._spans[ledger.suite.key] = (min(first, now - completion.latency), now)
                 yield ledger
 
     def record(self, suite: PlannedSuite) -> SuiteRecord:
         """What a suite came to so far."""
-        ledgers, info = self.of(suite), self.models[suite.model].info
-        first, last = self._spans.get(suite.name, (0.0, 0.0))
+        ledgers, info = self.of(suite), info_of(self.models[suite.model], suite.arm)
+        first, last = self._spans.get(suite.key, (0.0, 0.0))
         return SuiteRecord(
             planned=suite,
             model=info,
             problems=tuple(ledger.record() for ledger in ledgers),
-            reused=self.reused[suite.name],
+            reused=self.reused[suite.key],
             sampled=sum(ledger.sampled for ledger in ledgers),
             seconds=last - first if info.device != "none" else 0.0,  # no model worked, so that there is no pace
             sampled_tokens=sum(ledger.tokens for ledger in ledgers),

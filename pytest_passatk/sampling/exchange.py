@@ -5,7 +5,7 @@ There is one in a run, in the process that owns store and model. Judges and item
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import zip_longest
 from threading import Condition, RLock
 from time import monotonic
@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pytest_passatk.core.errors import ModelError, PassatkError, UsageError
 from pytest_passatk.core.plan import Plan, PlannedSuite, ProblemKey
-from pytest_passatk.core.protocols import Briefed, Model
+from pytest_passatk.core.protocols import Armed, Briefed, Model
 from pytest_passatk.core.record import ProblemRecord, SuiteRecord
 from pytest_passatk.core.sample import Completion, FinishReason, Request
 from pytest_passatk.core.verdict import Status, Verdict
@@ -60,9 +60,9 @@ class Counter(Protocol):
 
 def refuse_another(plan: Plan, another: Plan) -> None:
     """Refuse a plan that asks something else for a suite of this one. Raises UsageError."""
-    known = {suite.name: suite for suite in plan.suites}
+    known = {suite.key: suite for suite in plan.suites}
     for suite in another.suites:
-        ours = known.get(suite.name, suite)
+        ours = known.get(suite.key, suite)
         if suite != ours:
             pairs = zip_longest(ours.problems, suite.problems)
             names = [repr(problem.id) for pair in pairs if pair[0] != pair[1] for problem in pair if problem]
@@ -70,6 +70,16 @@ def refuse_another(plan: Plan, another: Plan) -> None:
                 f"{suite.name}: two workers collected it differently, first at {[*names, 'its settings'][0]}: rows, "
                 "prompts and verifier must not depend on time, chance, the order of a set or the process: sort, or "
                 "seed what is drawn; -n 0 runs without workers"
+            )
+
+
+def refuse_unarmed(plan: Plan, models: Mapping[str, Model]) -> None:
+    """Refuse several arms of a model that knows of one only. Raises UsageError."""
+    for suite in plan.suites:
+        if suite.arm and not isinstance(models[suite.model], Armed):
+            raise UsageError(
+                f"--model {suite.model}: does not take several adapters in one run: leave --adapter away, or take hf:, "
+                "vllm: or openai:"
             )
 
 
@@ -119,6 +129,7 @@ class Exchange:
             try:
                 self.store = self._open_store()
                 self.models.update({spec: self._load_model(spec) for spec in plan.by_model()})
+                refuse_unarmed(plan, self.models)
                 self.notices = tuple(self._brief(plan))
                 self.books = Books(plan, self.models, self.store)
             except PassatkError as error:

@@ -35,7 +35,7 @@ class Ledger:
     @property
     def key(self) -> ProblemKey:
         """The problem's name in the session."""
-        return ProblemKey(self.suite.name, self.problem.id)
+        return ProblemKey(self.suite.name, self.problem.id, self.suite.arm)
 
     @property
     def settled(self) -> bool:
@@ -47,7 +47,7 @@ class Ledger:
         return [
             Request(
                 self.stream, self.problem.id, index, self.problem.prompt, self.suite.params,
-                sample_seed(run_seed, self.problem.id, index),
+                sample_seed(run_seed, self.problem.id, index), self.suite.arm,
             )
             for index in range(self.suite.n)
             if index not in self.completions

@@ -35,6 +35,12 @@ class SuiteRow:
     reused: int
     seconds: float
     problems: int
+    arm: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Tells it from every other suite of the run."""
+        return self.name, self.arm
 
 
 @dataclass(frozen=True, slots=True)

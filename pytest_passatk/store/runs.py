@@ -18,7 +18,7 @@ from pytest_passatk.store.text import storable
 PAGE = 500  # problems of a suite that are looked up at once
 
 _SUITES = """
-SELECT id, name, title, n, ks, extracts, model, sampling, reused, seconds,
+SELECT id, name, title, n, ks, extracts, model, sampling, reused, seconds, arm,
     (SELECT count(*) FROM run_problems p WHERE p.suite = r.id)
 FROM run_suites r WHERE run = ? ORDER BY id"""
 
@@ -56,12 +56,12 @@ class Runs:
         """Note a suite of a run with the streams of its problems; returns the suite's number in the store."""
         row = (
             run, storable(suite.name), storable(suite.title), suite.n, json.dumps(suite.ks), suite.extracts,
-            json.dumps(model.to_dict()), json.dumps(asdict(suite.params)), reused,
+            json.dumps(model.to_dict()), json.dumps(asdict(suite.params)), reused, storable(suite.arm),
         )  # fmt: skip
         with self._writing():
             cursor = self._connection.execute(
-                "INSERT INTO run_suites (run, name, title, n, ks, extracts, model, sampling, reused) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO run_suites (run, name, title, n, ks, extracts, model, sampling, reused, arm) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
             number = int(cursor.lastrowid or 0)
@@ -96,9 +96,9 @@ class Runs:
         return [
             SuiteRow(
                 number, name, title, n, tuple(json.loads(ks)), bool(extracts), json.loads(model), json.loads(sampling),
-                reused, seconds, problems,
+                reused, seconds, problems, arm,
             )
-            for number, name, title, n, ks, extracts, model, sampling, reused, seconds, problems in self._rows(
+            for number, name, title, n, ks, extracts, model, sampling, reused, seconds, arm, problems in self._rows(
                 _SUITES, [run]
             )
         ]  # fmt: skip

@@ -16,7 +16,7 @@ from time import monotonic, sleep
 
 from pytest_passatk.core.errors import StoreError
 
-VERSION = 2
+VERSION = 3
 APPLICATION = 0x70617373  # "pass" in SQLite's header, which tells a store from another program's file
 
 TABLES = """
@@ -24,7 +24,8 @@ CREATE TABLE streams (
     id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, problem TEXT NOT NULL, settings TEXT NOT NULL);
 CREATE TABLE samples (
     stream INTEGER NOT NULL REFERENCES streams(id), idx INTEGER NOT NULL, tokens INTEGER NOT NULL,
-    finish TEXT NOT NULL, latency REAL NOT NULL, logprob REAL, text TEXT NOT NULL, PRIMARY KEY (stream, idx));
+    finish TEXT NOT NULL, latency REAL NOT NULL, logprob REAL, first_token REAL, prompt_tokens INTEGER,
+    text TEXT NOT NULL, PRIMARY KEY (stream, idx));
 CREATE TABLE verdicts (
     stream INTEGER NOT NULL REFERENCES streams(id), idx INTEGER NOT NULL, judge TEXT NOT NULL, status TEXT NOT NULL,
     seconds REAL NOT NULL, forgeable INTEGER NOT NULL DEFAULT 0, answer TEXT, reason TEXT NOT NULL,
@@ -35,7 +36,7 @@ CREATE TABLE runs (
 CREATE TABLE run_suites (
     id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES runs(id), name TEXT NOT NULL, title TEXT NOT NULL,
     n INTEGER NOT NULL, ks TEXT NOT NULL, extracts INTEGER NOT NULL, model TEXT NOT NULL, sampling TEXT NOT NULL,
-    reused INTEGER NOT NULL, seconds REAL NOT NULL DEFAULT 0);
+    reused INTEGER NOT NULL, seconds REAL NOT NULL DEFAULT 0, arm TEXT NOT NULL DEFAULT '');
 CREATE INDEX suites_of_run ON run_suites (run);
 CREATE TABLE run_problems (
     suite INTEGER NOT NULL REFERENCES run_suites(id), position INTEGER NOT NULL, problem TEXT NOT NULL,
@@ -43,7 +44,13 @@ CREATE TABLE run_problems (
 """
 
 # What brings a store from one version to the next.
-UPGRADES = {1: "ALTER TABLE verdicts ADD COLUMN forgeable INTEGER NOT NULL DEFAULT 0"}
+UPGRADES = {
+    1: "ALTER TABLE verdicts ADD COLUMN forgeable INTEGER NOT NULL DEFAULT 0",
+    2: """
+ALTER TABLE samples ADD COLUMN first_token REAL;
+ALTER TABLE samples ADD COLUMN prompt_tokens INTEGER;
+ALTER TABLE run_suites ADD COLUMN arm TEXT NOT NULL DEFAULT ''""",
+}
 
 BUSY_SECONDS = 60.0  # how long a write waits for another run on the same store
 ANOTHER = "name another file (--passatk-store, or --store of passatk)"
@@ -146,7 +153,8 @@ def _create(connection: sqlite3.Connection) -> None:
 
 def _upgrade(connection: sqlite3.Connection) -> None:
     for version in range(_number(connection, "PRAGMA user_version"), VERSION):
-        connection.execute(UPGRADES[version])
+        for statement in UPGRADES[version].split(";"):
+            connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {version + 1}")
 
 

@@ -15,6 +15,7 @@ from pytest_passatk.store.schema import connect, explained
 from pytest_passatk.store.text import storable, storable_json
 
 CHUNK = 500  # parameters in one statement, below every build's limit
+SAMPLE = ("idx", "tokens", "finish", "latency", "logprob", "first_token", "prompt_tokens", "text")
 
 
 class Store(Runs):
@@ -57,12 +58,12 @@ class Store(Runs):
         names = {self._ids[stream]: stream for stream in streams}
         for chunk in _chunks(names):
             query = (
-                "SELECT stream, idx, text, tokens, finish, latency, logprob FROM samples "  # noqa: S608 - only marks
+                f"SELECT stream, {', '.join(SAMPLE)} FROM samples "  # noqa: S608 - only names and marks
                 f"WHERE stream IN ({_marks(chunk)}) AND idx < ?"
             )
-            for stream, idx, text, tokens, finish, latency, logprob in self._rows(query, [*chunk, n]):
+            for stream, idx, tokens, finish, latency, *more, text in self._rows(query, [*chunk, n]):
                 name = names[stream]
-                found[name][idx] = Completion(name, idx, text, tokens, FinishReason(finish), latency, logprob)
+                found[name][idx] = Completion(name, idx, text, tokens, FinishReason(finish), latency, *more)
         return found
 
     def verdicts(self, stream: str, judge: str) -> dict[int, Verdict]:
@@ -79,9 +80,10 @@ class Store(Runs):
         """Keep a completion; returns what was kept: an earlier one where another run was faster."""
         kept = replace(completion, text=storable(completion.text))
         row = (
-            self._ids[kept.stream], kept.index, kept.tokens, kept.finish_reason, kept.latency, kept.logprob, kept.text,
+            self._ids[kept.stream], kept.index, kept.tokens, kept.finish_reason, kept.latency, kept.logprob,
+            kept.first_token, kept.prompt_tokens, kept.text,
         )  # fmt: skip
-        query = "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+        query = f"INSERT INTO samples (stream, {', '.join(SAMPLE)}) VALUES ({_marks(row)}) ON CONFLICT DO NOTHING"  # noqa: S608 - only names and marks
         with self._lock, explained(self.where):
             cursor = self._connection.execute(query, row)
         if cursor.rowcount:

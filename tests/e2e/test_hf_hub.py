@@ -20,7 +20,7 @@ from pytest_passatk.core.sample import Request, SamplingParams
 from pytest_passatk.models import registry
 target, revision, adapter = (value or None for value in sys.argv[1:])
 try:
-    model = registry.load(f"hf:{target}", ModelOptions(revision=revision, adapter=adapter))
+    model = registry.load(f"hf:{target}", ModelOptions(revision=revision, adapters={"": adapter}))
     info = model.info.to_dict()
     (done,) = model.sample([Request("s", "p", 0, "the", SamplingParams(temperature=0.0, max_tokens=4), 1)])
     print(json.dumps({"info": info, "tokens": done.tokens}))

@@ -97,7 +97,7 @@ def test_an_adapter_changes_the_texts_as_peft_does(
     random_model: Path, hf_model: Model, tmp_path: Path, ask: Ask, answer: Answer
 ) -> None:
     adapter, expected = make_adapter(random_model, tmp_path / "lora", "the quick", seed=1)
-    adapted = hf.load(str(random_model), ModelOptions(adapter=str(adapter)))
+    adapted = hf.load(str(random_model), ModelOptions(adapters={"": str(adapter)}))
     request = ask("the quick", temperature=0.0, max_tokens=20)
     assert texts(answer(adapted, request)) == [expected]
     assert texts(answer(hf_model, request)) != [expected]
@@ -109,7 +109,7 @@ def test_an_adapter_with_other_weights_is_another_adapter(random_model: Path, tm
     names = set()
     for seed in (1, 2):
         adapter, _ = make_adapter(random_model, tmp_path / str(seed) / "lora", "the", seed=seed)
-        names.add(hf.load(str(random_model), ModelOptions(adapter=str(adapter))).info.adapter)
+        names.add(hf.load(str(random_model), ModelOptions(adapters={"": str(adapter)})).info.adapter)
     assert len(names) == 2
 
 
@@ -215,7 +215,7 @@ def test_the_context_can_be_narrowed(random_model: Path, ask: Ask, answer: Answe
 
 def test_a_folder_that_is_no_adapter_is_refused(random_model: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"--adapter .*: adapter_config\.json and adapter_model\.safetensors"):
-        hf.load(str(random_model), ModelOptions(adapter=str(tmp_path)))
+        hf.load(str(random_model), ModelOptions(adapters={"": str(tmp_path)}))
 
 
 def test_a_path_that_is_not_there_is_no_id_of_the_hub(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_an_adapter_gives_the_texts_of_the_merged_weights(
 ) -> None:
     adapter, merged = write_adapter(random_model, tmp_path)
     requests = ask("the quick", temperature=0.0, max_tokens=20)
-    adapted = vllm.load(str(random_model), ModelOptions(adapter=str(adapter)))
+    adapted = vllm.load(str(random_model), ModelOptions(adapters={"": str(adapter)}))
     found = texts(answer(adapted, requests))
     adapted.close()
     expected, plain = (texts(answer(hf.load(str(each), ModelOptions()), requests)) for each in (merged, random_model))

@@ -406,7 +406,7 @@ def test_a_place_without_files_is_refused(
 @pytest.mark.parametrize(
     "options",
     [
-        ModelOptions(revision="main"), ModelOptions(adapter="lora"), ModelOptions(dtype="float16"),
+        ModelOptions(revision="main"), ModelOptions(adapters={"": "lora"}), ModelOptions(dtype="float16"),
         ModelOptions(device="cuda"), ModelOptions(quantization="4bit"), ModelOptions(chat_template="none"),
         ModelOptions(args={"id": "id", "max_len": "4"}),
     ],

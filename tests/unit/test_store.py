@@ -380,7 +380,7 @@ def test_a_newer_store_asks_for_a_newer_version(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     connection.close()
-    with pytest.raises(StoreError, match=r"store\.sqlite: .*schema 3.*reads up to 2: upgrade pytest-passatk"):
+    with pytest.raises(StoreError, match=r"store\.sqlite: .*schema 4.*reads up to 3: upgrade pytest-passatk"):
         Store(path)
 
 

@@ -256,7 +256,7 @@ def test_info_names_what_shapes_the_tokens(model: Model, copy: Path) -> None:
         ("revision.*main", ModelOptions(revision="main")),
         ("dtype.*bfloat16", ModelOptions(dtype="bfloat16")),
         ("device.*cuda", ModelOptions(device="cuda")),
-        ("adapter.*some/adapter", ModelOptions(adapter="some/adapter")),
+        ("adapter.*some/adapter", ModelOptions(adapters={"": "some/adapter"})),
         ("quantization.*4bit", ModelOptions(quantization="4bit")),
         ("arguments.*max_model_len", ModelOptions(args={"max_model_len": "100"})),
     ],
