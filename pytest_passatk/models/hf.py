@@ -1,7 +1,7 @@
 """The backend `hf:PATH_OR_ID`: transformers, batched across problems, with a seed a sample."""
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -10,9 +10,10 @@ from pytest_passatk.core.errors import MissingExtraError
 from pytest_passatk.core.protocols import ModelInfo, ModelOptions
 from pytest_passatk.core.sample import Completion, Request
 from pytest_passatk.models import chat, config, hf_load
+from pytest_passatk.models.hf_arms import Arms
 from pytest_passatk.models.hf_engine import Engine
 from pytest_passatk.models.hf_text import Text
-from pytest_passatk.models.source import Source, locate, locate_adapter
+from pytest_passatk.models.source import Source, describe_adapter, locate, locate_adapters
 
 
 def load(target: str, options: ModelOptions) -> "HfModel":
@@ -22,7 +23,7 @@ def load(target: str, options: ModelOptions) -> "HfModel":
             raise MissingExtraError(f"hf:{target}", library, "hf")
     hf_load.check_options(options)
     source = locate(f"hf:{target}", target, options.revision)
-    return HfModel(source, locate_adapter(options.adapter) if options.adapter else None, options)
+    return HfModel(source, locate_adapters(options), options)
 
 
 class HfModel:
@@ -30,31 +31,42 @@ class HfModel:
 
     Args:
         source: the model's files.
-        adapter: those of a LoRA adapter, or `None`.
+        adapters: those of LoRA adapters, by arm; `None` is the model without one.
         options: dtype, device, quantization, chat template, batch size and further arguments.
     """
 
-    def __init__(self, source: Source, adapter: Source | None, options: ModelOptions) -> None:
+    def __init__(self, source: Source, adapters: Mapping[str, Source | None], options: ModelOptions) -> None:
         self._source = source
-        self._adapter = adapter
+        self._adapters = adapters
         self._options = options
         self._config = config.read(source.folder)
         self._template = chat.load_template(source.folder, options.chat_template)
         self._engine: Engine | None = None
 
-    @cached_property
+    @property
     def info(self) -> ModelInfo:
         """What goes into every record; imports torch to see the devices."""
+        return self.info_of(self._options.arms[0])
+
+    def info_of(self, arm: str) -> ModelInfo:
+        """What goes into the records of one arm (see `core.protocols.Armed`)."""
+        return self._infos[arm]
+
+    @cached_property
+    def _infos(self) -> dict[str, ModelInfo]:
+        return {arm: self._describe(adapter) for arm, adapter in self._adapters.items()}
+
+    def _describe(self, adapter: Source | None) -> ModelInfo:
         quantized = f"{self._options.quantization}/" if self._options.quantization else ""
         return ModelInfo(
             name=self._source.name,
             backend="hf",
             revision=self._source.revision,
-            adapter=f"{self._adapter.name}@{self._adapter.revision}" if self._adapter else None,
+            adapter=describe_adapter(adapter),
             dtype=quantized + self._dtype,
             chat_template=chat.digest(self._template),
             versions={
-                **{library: version(library) for library in self._libraries()},
+                **{library: version(library) for library in self._libraries(adapter)},
                 **{f"argument {name}": value for name, value in self._options.args.items()},
             },
             device=self._device,
@@ -83,8 +95,8 @@ class HfModel:
             return self._options.dtype
         return "float32" if self._device == "cpu" else self._config.dtype
 
-    def _libraries(self) -> list[str]:
-        extra = {"peft": self._adapter, "bitsandbytes": self._options.quantization}
+    def _libraries(self, adapter: Source | None) -> list[str]:
+        extra = {"peft": adapter, "bitsandbytes": self._options.quantization}
         return ["torch", "transformers", "tokenizers", *(library for library, used in extra.items() if used)]
 
     def _context(self) -> int | None:
@@ -93,12 +105,13 @@ class HfModel:
 
     def _load(self) -> Engine:
         tokenizer = hf_load.load_tokenizer(self._source, self._options.args)
-        network = hf_load.load_network(self._source, self._adapter, self._dtype, self._device, self._options)
+        network = hf_load.load_network(self._source, self._dtype, self._device, self._options)
+        ends = hf_load.end_tokens(network, tokenizer)
         return Engine(
             name=self._source.name,
-            network=network,
+            arms=Arms(network, self._adapters),
             text=Text(tokenizer, self._template),
             context=self._context(),
-            ends=hf_load.end_tokens(network, tokenizer),
+            ends=ends,
             budget=self._options.batch_tokens,
         )

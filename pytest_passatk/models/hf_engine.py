@@ -4,11 +4,11 @@ import gc
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from time import perf_counter
-from typing import Any
 
 from pytest_passatk.core.errors import ModelError, PassatkError
 from pytest_passatk.core.sample import Completion, FinishReason, Request, cut_at_stop
 from pytest_passatk.models import admit, hf_batch
+from pytest_passatk.models.hf_arms import Arms
 from pytest_passatk.models.hf_decode import decode
 from pytest_passatk.models.hf_draw import NOT_FINITE
 from pytest_passatk.models.hf_text import Text
@@ -20,7 +20,7 @@ class Engine:
 
     Args:
         name: of the model, for messages.
-        network: a causal language model of transformers, on its device.
+        arms: a causal language model of transformers, on its device, with its adapters.
         text: encodes prompts, decodes completions.
         context: tokens that prompt and completion may have together, or `None`.
         ends: the tokens that end a completion.
@@ -28,26 +28,28 @@ class Engine:
     """
 
     def __init__(
-        self, *, name: str, network: Any, text: Text, context: int | None, ends: Iterable[int], budget: int | None
+        self, *, name: str, arms: Arms, text: Text, context: int | None, ends: Iterable[int], budget: int | None
     ) -> None:
         self._name = name
-        self._network = network
+        self._arms = arms
         self._text = text
         self._context = context
         self._ends = frozenset(ends)
-        self._budget = budget or hf_batch.choose_budget(network)
+        self._budget = budget or hf_batch.choose_budget(arms.network)
 
     def sample(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Answer every request, each as it finishes. Raises ModelError where the network as a whole fails."""
-        rows = []
+        rows: dict[str, list[Row]] = {arm: [] for arm in self._arms.labels}
         for request in requests:
             try:
-                rows.append(self._admit(request))
+                rows[request.arm].append(self._admit(request))
             except PassatkError as error:
                 yield admit.abort(request, error)
-        pending = hf_batch.order(rows)
-        while pending:
-            yield from self._run(hf_batch.take(pending, self._budget), pending)
+        for arm, group in rows.items():
+            pending = hf_batch.order(group)
+            with self._arms.on(arm):
+                while pending:
+                    yield from self._run(hf_batch.take(pending, self._budget), pending)
 
     def _admit(self, request: Request) -> Row:
         """The request as a row. Raises OutOfContextError, or UsageError where its prompt cannot be rendered."""
@@ -60,7 +62,7 @@ class Engine:
         for row in batch:
             row.start = perf_counter()
         try:
-            for row in decode(self._network, batch, self._ended):
+            for row in decode(self._arms.network, batch, self._ended):
                 finished.add(row)
                 yield self._complete(row)
         except Exception as error:
@@ -108,6 +110,8 @@ class Engine:
             finish_reason=FinishReason.STOP if ended or cut is not None else FinishReason.LENGTH,
             latency=perf_counter() - row.start,
             logprob=row.logprob,
+            first_token=row.first_token,
+            prompt_tokens=len(row.prompt),
         )
 
 

@@ -27,8 +27,9 @@ def check_options(options: ModelOptions) -> None:
         )
     if unknown := sorted(set(options.args) - set(ARGS)):
         raise UsageError(f"hf: unknown model argument {', '.join(unknown)}; it takes {', '.join(ARGS)}")
-    if options.adapter and not find_spec("peft"):
-        raise MissingExtraError(f"--adapter {options.adapter}", "peft", "hf")
+    adapters = list(filter(None, options.adapters.values()))
+    if adapters and not find_spec("peft"):
+        raise MissingExtraError(f"--adapter {adapters[0]}", "peft", "hf")
 
 
 def context_argument(options: ModelOptions) -> int | None:
@@ -65,8 +66,8 @@ def load_tokenizer(source: Source, args: Mapping[str, str]) -> Any:
         raise ModelError(f"{source.location}: transformers cannot read the tokenizer ({error})") from error
 
 
-def load_network(source: Source, adapter: Source | None, dtype: str, device: str, options: ModelOptions) -> Any:
-    """The network, ready to run, with its adapter on. Raises ModelError where it cannot be loaded whole."""
+def load_network(source: Source, dtype: str, device: str, options: ModelOptions) -> Any:
+    """The network, on its device. Raises ModelError where it cannot be loaded whole."""
     from transformers import AutoModelForCausalLM  # noqa: PLC0415 - heavy
 
     chosen = {key: options.args[key] for key in ("attn_implementation", "device_map") if key in options.args}
@@ -83,9 +84,7 @@ def load_network(source: Source, adapter: Source | None, dtype: str, device: str
             f"{source.location}: the weights lack {len(missing)} tensors, {missing[0]} first, which transformers would "
             "fill with random numbers; copy the model's files again"
         )
-    if "device_map" not in chosen:
-        network = network.to(device)
-    return _adapt(network, adapter).eval()
+    return network if "device_map" in chosen else network.to(device)
 
 
 def end_tokens(network: Any, tokenizer: Any) -> set[int]:
@@ -107,18 +106,6 @@ def _quantization(kind: str | None, dtype: str, device: str) -> dict[str, Any]:
 
     config = BitsAndBytesConfig(**{QUANTIZED[kind]: True}, bnb_4bit_compute_dtype=getattr(torch, dtype))
     return {"quantization_config": config, "device_map": {"": device}}
-
-
-def _adapt(network: Any, adapter: Source | None) -> Any:
-    """The network under its LoRA adapter, unmerged: merging rounds, and quantized weights cannot take it."""
-    if adapter is None:
-        return network
-    from peft import PeftModel  # noqa: PLC0415 - heavy
-
-    try:
-        return PeftModel.from_pretrained(network, adapter.location, revision=adapter.commit)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"--adapter {adapter.location} does not fit the model ({error})") from error
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_passatk.core.errors import MissingExtraError, ModelError, UsageError
+from pytest_passatk.core.protocols import ModelOptions
 from pytest_passatk.models import weights
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -66,6 +67,16 @@ def locate_adapter(target: str) -> Source:
     source = _from_hub(f"--adapter {target}", target, None, weights.ADAPTER)
     weights.digest_adapter(source.folder)
     return source
+
+
+def locate_adapters(options: ModelOptions) -> dict[str, Source | None]:
+    """Find the adapters of all arms, by label. Raises ModelError where one is not there."""
+    return {arm: locate_adapter(adapter) if adapter else None for arm, adapter in options.adapters.items()}
+
+
+def describe_adapter(adapter: Source | None) -> str | None:
+    """What a record says of an adapter: its name and its digest."""
+    return f"{adapter.name}@{adapter.revision}" if adapter else None
 
 
 def _name(folder: Path) -> str:

@@ -102,6 +102,8 @@ class TinyModel:
             finish_reason=FinishReason.STOP if ended or cut is not None else FinishReason.LENGTH,
             latency=perf_counter() - row.start,
             logprob=row.logprob,
+            first_token=row.first_token,
+            prompt_tokens=len(row.prompt),
         )
 
 

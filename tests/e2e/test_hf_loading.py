@@ -93,42 +93,6 @@ def test_leading_spaces_survive_a_tokenizer_that_marks_words() -> None:
     assert text.decode([0], [1, 2]) == " return x"
 
 
-def test_an_adapter_changes_the_texts_as_peft_does(
-    random_model: Path, hf_model: Model, tmp_path: Path, ask: Ask, answer: Answer
-) -> None:
-    adapter, expected = make_adapter(random_model, tmp_path / "lora", "the quick", seed=1)
-    adapted = hf.load(str(random_model), ModelOptions(adapters={"": str(adapter)}))
-    request = ask("the quick", temperature=0.0, max_tokens=20)
-    assert texts(answer(adapted, request)) == [expected]
-    assert texts(answer(hf_model, request)) != [expected]
-    assert str(adapted.info.adapter).startswith("lora@sha256:")
-    assert "peft" in adapted.info.versions
-
-
-def test_an_adapter_with_other_weights_is_another_adapter(random_model: Path, tmp_path: Path) -> None:
-    names = set()
-    for seed in (1, 2):
-        adapter, _ = make_adapter(random_model, tmp_path / str(seed) / "lora", "the", seed=seed)
-        names.add(hf.load(str(random_model), ModelOptions(adapters={"": str(adapter)})).info.adapter)
-    assert len(names) == 2
-
-
-def make_adapter(folder: Path, to: Path, prompt: str, *, seed: int) -> tuple[Path, str]:
-    """A random LoRA adapter, and the greedy text that peft generates with it."""
-    import torch  # noqa: PLC0415 - heavy
-    from peft import LoraConfig, get_peft_model  # noqa: PLC0415
-    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415
-
-    torch.manual_seed(seed)
-    config = LoraConfig(r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
-    network = get_peft_model(AutoModelForCausalLM.from_pretrained(folder), config).eval()
-    network.save_pretrained(to)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    ids = tokenizer(prompt, return_tensors="pt")
-    whole = network.generate(**ids, do_sample=False, max_new_tokens=20, pad_token_id=0)
-    return to, tokenizer.decode(whole[0, ids.input_ids.shape[1] :], skip_special_tokens=True)
-
-
 # What is refused
 
 
