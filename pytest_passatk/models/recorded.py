@@ -21,6 +21,10 @@ class RecordedModel:
         self.info = info
         self._run = run
 
+    def info_of(self, arm: str) -> ModelInfo:  # noqa: ARG002 - it stands for one arm
+        """What was recorded (see `core.protocols.Armed`)."""
+        return self.info
+
     def brief(self, suites: Sequence[PlannedSuite]) -> tuple[str, ...]:
         """Say that nothing is sampled (see `core.protocols.Briefed`)."""
         titles = ", ".join(suite.title for suite in suites)

@@ -133,8 +133,8 @@ def _shortage(place: str, request: Request, column: Column, key: Key | None) -> 
         return ModelError(f"{place} has {has} completions of {id_!r}, and no more: --n {has} stays within them")
     if suites := ", ".join(suite for suite, _ in column.keys.get(id_, []) if suite and key is None):
         return ModelError(
-            f"{place} has a problem {id_!r} in each of the suites {suites}, but with other prompts: export the run of "
-            "this one, or one suite with passatk export --suite"
+            f"{place} has a problem {id_!r} in each of the suites {suites}, but with other prompts, or as arms of one "
+            "run: export the run of this one, or one suite with passatk export --suite"
         )
     return ModelError(
         f"{place} has no completion of {id_!r}; by {column.name} it has {name_some(list(column.keys))}: leave the "

@@ -49,12 +49,13 @@ class Column:
         return saved.suite, saved.ids[self.name]
 
     def find(self, id_: str, prompt: Prompt) -> Key | None:
-        """The problem with an id; where several suites have it, the one with that prompt."""
+        """The problem with an id; where several suites have it, the one with that prompt, unless they are arms."""
         keys = self.keys.get(id_, [])
         if len(keys) > 1:
             mark = mark_prompt(prompt)
             keys = [key for key in keys if self.marks[key] == mark]
-        return keys[0] if keys else None
+        titles = {suite.rpartition("@")[0] or suite for suite, _ in keys}
+        return keys[0] if keys and len(titles) == len(keys) else None
 
 
 def index_columns(saved: Iterable[Saved]) -> dict[str, Column]:
