@@ -1,5 +1,6 @@
 """What a run leaves behind: judged samples by problem, problems by suite, suites by run."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pytest_passatk.core.plan import PlannedSuite
@@ -78,6 +79,21 @@ class SuiteRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """The profile of options that a run was started with.
+
+    Attributes:
+        name: of the profile.
+        file: where it stands, as seen from pytest's rootdir.
+        options: what it set, as text by the option's name; what was given in a nearer place is not among it.
+    """
+
+    name: str
+    file: str
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """One run.
 
@@ -88,6 +104,7 @@ class RunRecord:
         started: UTC, ISO 8601.
         seconds: wall time of the session.
         suites: in order of collection.
+        profile: of its options; `None` where none was asked for.
     """
 
     id: int | None
@@ -96,3 +113,4 @@ class RunRecord:
     started: str
     seconds: float
     suites: tuple[SuiteRecord, ...]
+    profile: Profile | None = None

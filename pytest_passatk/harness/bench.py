@@ -136,8 +136,8 @@ def _arguments(config: pytest.Config) -> tuple[str, ...]:
     plugins = [f"-p{name}" for name in config.getoption("plugins") if name not in NO_PLUGINS]
     overrides = [f"-o{override}" for override in config.getoption("override_ini") or ()]
     mode = f"--import-mode={config.getoption('importmode')}"
-    every = f"--passatk-limit={sys.maxsize}"
-    return (f"--rootdir={config.rootpath}", *inifile, *plugins, *overrides, "-oaddopts=", mode, every)
+    every = (f"--passatk-limit={sys.maxsize}", "--passatk-profile=")
+    return (f"--rootdir={config.rootpath}", *inifile, *plugins, *overrides, "-oaddopts=", mode, *every)
 
 
 def _rows(settings: Settings) -> tuple[str, ...]:

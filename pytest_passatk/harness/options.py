@@ -1,20 +1,22 @@
-"""The options: on the command line, in the environment and in the ini file, from one table.
+"""The options: on the command line, in the environment, in a profile and in the ini file, from one table.
 
-An option `n` is `--passatk-n` on the command line, `PASSATK_N` in the environment and `passatk_n` in the ini file; the
-first of these that is given wins. The commonest have a bare alias (`--n`) where no other plugin or conftest owns it.
+An option `n` is `--passatk-n` on the command line, `PASSATK_N` in the environment, `n` in a profile and `passatk_n` in
+the ini file; the first of these that is given wins. The commonest have a bare alias (`--n`) where no other plugin or
+conftest owns it.
 """
 
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import pytest
 
 from pytest_passatk.core.errors import UsageError
 
 ANY = float("inf")
+Given: TypeAlias = tuple[str, Any]  # where a value stands, as the begin of a message, and the value
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,10 @@ class Option:
         bare: whether `--name` is an alias.
         repeats: whether it can be given several times, one a line in the environment and the ini file; the values are
             mappings, of which a later one adds to an earlier one.
+        lists: whether the value has parts with commas between them; in a profile they can be an array.
+        pairs: whether these parts are KEY=VALUE, as those of one that repeats; in a profile they can be a table.
+        path: whether the value, or each part, is a path: `always`, or where something is `found` there. In a profile it
+            is relative to the profile's file.
     """
 
     name: str
@@ -37,6 +43,9 @@ class Option:
     metavar: str | None = None
     bare: bool = False
     repeats: bool = False
+    lists: bool = False
+    pairs: bool = False
+    path: Literal["", "always", "found"] = ""
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -148,9 +157,10 @@ OPTIONS = (
         "tiny, hf:PATH_OR_ID, vllm:PATH_OR_ID, replay:FILE, PATH_OR_ID or pkg.mod:name",
         metavar="SPEC",
         bare=True,
+        path="found",
     ),
     Option("n", "samples a problem", at_least(1), "N", bare=True),
-    Option("k", "the k's of pass@k, such as 1,8", parse_ks, "K,K", bare=True),
+    Option("k", "the k's of pass@k, such as 1,8", parse_ks, "K,K", bare=True, lists=True),
     Option("temperature", "sampling temperature; 0 is greedy", between(0, ANY), "T", bare=True),
     Option("top-p", "nucleus sampling", between(0, 1), "P", bare=True),
     Option("top-k", "sample from that many of the likeliest tokens; 0: from all", at_least(0), "K"),
@@ -159,21 +169,35 @@ OPTIONS = (
     Option("max-tokens", "the longest completion", at_least(1), "N", bare=True),
     Option("seed", "seed of the run", int, "SEED", bare=True),
     Option("limit", "only the first N rows of each suite, or the M-th to the N-th", parse_span, "N|M-N", bare=True),
-    Option("data", "where rows are: a file, a folder of files, or a data set on the Hub", metavar="PATH_OR_HUB_ID"),
+    Option(
+        "data",
+        "where rows are: a file, a folder of files, or a data set on the Hub",
+        metavar="PATH_OR_HUB_ID",
+        path="found",
+    ),
     Option("param", "a parameter of the suite; can be repeated", parse_parameter, "NAME=VALUE", repeats=True),
     Option("allow-change", "rows: take other rows than the suite was made for", one_of("rows"), "rows"),
     Option("revision", "branch, tag or commit of the model on the Hub", metavar="REV", bare=True),
-    Option("adapter", "a LoRA adapter, or several as arms of one run; base: none", metavar="PATH_OR_ID,…", bare=True),
-    Option("base-url", "address of an OpenAI-compatible server, or of several", metavar="URL,URL", bare=True),
+    Option(
+        "adapter",
+        "a LoRA adapter, or several as arms of one run; base: none",
+        metavar="PATH_OR_ID,…",
+        bare=True,
+        lists=True,
+        path="found",
+    ),
+    Option(
+        "base-url", "address of an OpenAI-compatible server, or of several", metavar="URL,URL", bare=True, lists=True
+    ),
     Option("concurrency", "the most requests that a server gets at once", at_least(1), "N"),
     Option("dtype", "auto, float32, bfloat16 or float16", one_of("auto", "float32", "bfloat16", "float16"), "TYPE"),
     Option("device", "auto, cpu, cuda, cuda:1, mps, …", metavar="DEVICE"),
     Option("quantization", "8bit or 4bit, through bitsandbytes", one_of("8bit", "4bit"), "BITS"),
-    Option("chat-template", "auto, none, or a file with a Jinja template", metavar="auto|none|FILE"),
+    Option("chat-template", "auto, none, or a file with a Jinja template", metavar="auto|none|FILE", path="found"),
     Option("batch-tokens", "the most tokens in one batch of hf or tiny", at_least(1), "N"),
     Option("logprobs", "keep the log-probability of each completion, also where that costs time", None),
     Option("engines", "under pytest-xdist: shared (one) or per-worker", one_of("shared", "per-worker"), "HOW"),
-    Option("model-args", "settings of the backend", parse_pairs, "KEY=VALUE,…"),
+    Option("model-args", "settings of the backend", parse_pairs, "KEY=VALUE,…", lists=True, pairs=True),
     Option("judges", "processes that judge; default: one a core", at_least(1), "N"),
     Option("judge-timeout", "seconds for judging one completion", between(0.01, ANY), "SECONDS"),
     Option("judge-start", "fork, spawn or auto", one_of("auto", "fork", "spawn"), "HOW"),
@@ -181,10 +205,12 @@ OPTIONS = (
     Option("check", "judge gold, empty and corrupted answers instead of a model's", None),
     Option("unsafe", "run what a model wrote where it cannot be isolated, too, with your own rights", None),
     Option("no-cache", "neither read nor keep samples", None),
-    Option("store", "the store; default: .passatk/store.sqlite", metavar="PATH"),
-    Option("price", "of a million tokens read and written: adds costs to the report", parse_price, "IN,OUT"),
+    Option("store", "the store; default: .passatk/store.sqlite", metavar="PATH", path="always"),
+    Option(
+        "price", "of a million tokens read and written: adds costs to the report", parse_price, "IN,OUT", lists=True
+    ),
     Option("profile", "options under a name, from passatk.toml or pyproject.toml", metavar="NAME"),
-    Option("json", "write everything that the report knows", metavar="FILE"),
+    Option("json", "write everything that the report knows", metavar="FILE", path="always"),
 )
 
 
@@ -217,25 +243,34 @@ def _attributes(option: Option) -> dict[str, Any]:
     return {"dest": option.dest, "action": action, "default": None, "metavar": option.metavar, "help": option.help}
 
 
-def read_options(config: pytest.Config) -> dict[str, Any]:
+def read_options(config: pytest.Config, profile: Mapping[str, Given]) -> dict[str, Any]:
     """The value of every option, by field; `None` where it is given nowhere.
+
+    Args:
+        config: of pytest.
+        profile: what a profile gives, by field.
 
     Raises:
         UsageError: a value does not parse; the message names the place that gave it.
     """
-    return {option.field: _read(option, config) for option in OPTIONS}
+    return {option.field: _read(option, find_given(option, config, profile)) for option in OPTIONS}
 
 
-def _read(option: Option, config: pytest.Config) -> Any:
-    places = (
-        (_typed(option, config), config.getoption(option.dest, None)),
-        (option.variable, os.environ.get(option.variable) or None),
-        (f"{option.dest} in {config.inipath}", config.getini(option.dest) or None),
+def find_given(option: Option, config: pytest.Config, profile: Mapping[str, Given]) -> Given | None:
+    """The nearest place that gives an option, with the value there; `None` where none does."""
+    places: tuple[Given, ...] = (
+        (f"{_typed(option, config)}=", config.getoption(option.dest, None)),
+        (f"{option.variable}=", os.environ.get(option.variable) or None),
+        profile.get(option.field, ("", None)),
+        (f"{option.dest} in {config.inipath}=", config.getini(option.dest) or None),
     )
-    for place, value in places:
-        if value is not None:
-            return _parse_each(option, place, value) if option.repeats else _parse(option, place, value)
-    return None
+    return next((given for given in places if given[1] is not None), None)
+
+
+def _read(option: Option, given: Given | None) -> Any:
+    if given is None:
+        return None
+    return _parse_each(option, *given) if option.repeats else _parse(option, *given)
 
 
 def _parse_each(option: Option, place: str, value: str | list[str]) -> dict[str, str]:
@@ -255,4 +290,4 @@ def _parse(option: Option, place: str, value: Any) -> Any:
     try:
         return (option.parse or parse_truth)(str(value))
     except ValueError as error:
-        raise UsageError(f"{place}={value}: {error}; wanted: {option.help}") from error
+        raise UsageError(f"{place}{value}: {error}; wanted: {option.help}") from error

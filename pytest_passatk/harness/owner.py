@@ -83,7 +83,7 @@ class Owner:
             streams = [ledger.stream for ledger in books.of(suite)]
             info = info_of(exchange.models[suite.model], suite.arm)
             self._suites.append(store.add_suite(self._number, suite, info, streams, books.reused[suite.key]))
-        self.screen.announce()
+        self.screen.announce(self.settings.profile)
         self.sampler.start()
 
     def finish(self, status: int) -> int:
@@ -126,7 +126,7 @@ class Owner:
             store.finish_suite(number, record.model, record.seconds)
         self.run = RunRecord(
             self._number if self.settings.store else None, self._command, self.settings.seed, self._started,
-            monotonic() - self._clock, records,
+            monotonic() - self._clock, records, self.settings.profile,
         )  # fmt: skip
         self.summaries = tuple(map(summarize, records))
         if self.settings.json:

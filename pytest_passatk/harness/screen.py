@@ -14,6 +14,7 @@ from _pytest.capture import CaptureManager
 from _pytest.terminal import TerminalReporter  # pytest 8.3 does not export it
 
 from pytest_passatk.core.protocols import info_of
+from pytest_passatk.core.record import Profile
 from pytest_passatk.core.sample import SamplingParams
 from pytest_passatk.core.summary import SuiteSummary
 from pytest_passatk.harness.settings import STORE
@@ -51,12 +52,15 @@ class Screen:
             return False
         return get_terminal_size().columns >= reporter._tw.fullwidth  # noqa: SLF001 - has no public view
 
-    def announce(self) -> None:
-        """Say what is going to be sampled, with what."""
+    def announce(self, profile: Profile | None) -> None:
+        """Say what is going to be sampled, with what, and what a profile set."""
         books, now = self.exchange.books, monotonic()
         self._next = now + (REPAINT_SECONDS if self.live else self._pause)
         if self.quiet or books is None:
             return
+        if profile:
+            set_here = ", ".join(f"{name} {value}" for name, value in profile.options.items()) or "sets nothing"
+            self._say(f"passatk: profile {profile.name} of {profile.file}: {set_here}")
         times = glyphs_for(self._encoding).times
         for spec, suites in groupby(books.plan.suites, key=lambda suite: suite.model):
             info = self.exchange.models[spec].info

@@ -12,11 +12,13 @@ import pytest
 from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.interval import default_ks
 from pytest_passatk.core.protocols import ModelOptions
+from pytest_passatk.core.record import Profile
 from pytest_passatk.core.rows import ALL, Loaded, load_rows
 from pytest_passatk.core.sample import SamplingParams
 from pytest_passatk.core.source import Parameters, RowRequest
 from pytest_passatk.core.suite import Suite
 from pytest_passatk.harness.options import OPTIONS, read_options
+from pytest_passatk.harness.profiles import read_profile
 
 STORE = Path(".passatk", "store.sqlite")
 JUDGE_TIMEOUT = 10.0
@@ -49,6 +51,7 @@ class Settings:
         unsafe: run programs of a model without isolation, where there is none.
         store: the store's file; `None` keeps nothing.
         json: where to write the report.
+        profile: what of this came from a profile; `None` where none was asked for.
     """
 
     model: str | None
@@ -71,6 +74,7 @@ class Settings:
     unsafe: bool
     store: Path | None
     json: Path | None
+    profile: Profile | None
 
     def choose_model(self, suite: Suite) -> str:
         """The model that this run samples a suite with.
@@ -140,7 +144,8 @@ def refuse_nonsense(suite: Suite) -> None:
 
 def resolve_settings(config: pytest.Config) -> Settings:
     """The settings of a run. Raises UsageError."""
-    given = read_options(config)
+    told, profile = read_profile(config)
+    given = read_options(config, told)
     return Settings(
         model=given["model"],
         n=given["n"],
@@ -162,6 +167,7 @@ def resolve_settings(config: pytest.Config) -> Settings:
         unsafe=bool(given["unsafe"]),
         store=None if given["no_cache"] else Path(given["store"] or STORE).absolute(),
         json=Path(given["json"]).absolute() if given["json"] else None,
+        profile=profile,
     )
 
 

@@ -32,6 +32,7 @@ def to_json(run: RunRecord, summaries: Sequence[SuiteSummary]) -> dict[str, Any]
             "seed": run.seed,
             "started": run.started,
             "seconds": run.seconds,
+            "profile": asdict(run.profile) if run.profile else None,
         },
         "versions": {"pytest-passatk": __version__, "python": platform.python_version()},
         "suites": [_suite(record, summary) for record, summary in zip(run.suites, summaries, strict=True)],
