@@ -1,0 +1,116 @@
+"""One server of a run: what is known of it, and how it does."""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
+from time import monotonic, perf_counter
+from typing import Any, Self
+
+from pytest_passatk.core.sample import Completion
+from pytest_passatk.models.openai_address import Address
+from pytest_passatk.models.openai_answer import read
+from pytest_passatk.models.openai_call import Call, Manners, body, path
+from pytest_passatk.models.openai_dialect import ANY
+from pytest_passatk.models.openai_failure import Failure
+from pytest_passatk.models.openai_settings import Settings
+from pytest_passatk.models.openai_words import complains_of
+
+CONNECT_SECONDS = 10.0
+FIRST_PAUSE_SECONDS = 0.5  # doubled after every further failure in a row
+LONGEST_PAUSE_SECONDS = 30.0
+ONE_ONLY = "only one completion"  # llama.cpp refuses `n` without naming it
+
+
+class Server:
+    """A server, alive until it fails too often in a row.
+
+    Args:
+        address: where it is.
+        settings: of the run.
+
+    Attributes:
+        manners: how it wants to be asked; learned while it answers.
+        single: whether it gives one completion a request, whatever is asked.
+        dead: why it is given up, or an empty text.
+        answered: calls that worked out.
+        queue: calls meant for it; another server takes them where it is too slow.
+        listed: the models that it lists, by name; `None` where it does not tell.
+        version: of its software, where it tells.
+    """
+
+    def __init__(self, address: Address, settings: Settings) -> None:
+        self.address = address
+        self.settings = settings
+        self.manners = Manners(ANY)
+        self.single = False
+        self.dead = ""
+        self.answered = 0
+        self.queue: deque[Call] = deque()
+        self.listed: Mapping[str, Mapping[str, Any]] | None = None
+        self.version: str | None = None
+        self._client: Any = None
+        self._pause_until = 0.0
+        self._chance = random.Random()  # its own, not that of samples
+
+    def __str__(self) -> str:
+        return self.address.shown
+
+    async def __aenter__(self) -> Self:
+        """Open a client, which belongs to the running event loop."""
+        from openai import AsyncOpenAI, Timeout  # noqa: PLC0415 - an optional library
+
+        seconds = self.settings.timeout
+        self._client = AsyncOpenAI(
+            api_key=self.settings.key,
+            base_url=self.address.url,
+            default_query=dict(self.address.query),
+            timeout=Timeout(seconds, connect=min(CONNECT_SECONDS, seconds)),
+            max_retries=0,  # ours know of the other servers
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.close()
+
+    async def ask(self, call: Call) -> list[Completion]:
+        """Make a call. Raises what the client raises, TimeoutError or Garbled; UsageError before anything is sent."""
+        asked = body(call, self.settings, self.manners)
+        start = perf_counter()
+        async with asyncio.timeout(self.settings.timeout):
+            answer = await self._client.post(path(self.settings), cast_to=object, body=asked)
+        return read(answer, call.requests, perf_counter() - start)
+
+    async def get(self, path: str, *, root: bool = False) -> Any:
+        """What is found at a path of the API, or of the server itself, within the time that a connection may take."""
+        client = self._client.with_options(base_url=self.address.root) if root else self._client
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await client.get(path, cast_to=object)
+
+    def adapt(self, failure: Failure, call: Call) -> str:
+        """Learn from a refusal how to ask; returns what was learned, or nothing where it is the call's own fault."""
+        said = failure.words.lower()
+        if len(call.requests) > 1 and not self.single and (complains_of(failure.body, "n") or ONE_ONLY in said):
+            self.single = True
+            return "gives one completion a request"
+        if self.manners.seeds and complains_of(failure.body, "seed"):
+            self.manners = replace(self.manners, seeds=False)
+            return "takes no seeds, so that the same command from the start draws other samples"
+        if self.manners.limit == "max_tokens" and "max_completion_tokens" in said and "support" in said:
+            self.manners = replace(self.manners, limit="max_completion_tokens")
+            return "calls max_tokens max_completion_tokens"
+        return ""
+
+    def delay(self, attempt: int) -> float:
+        """Seconds to wait after a failure, the first being number 1: twice as long each time, never quite the same."""
+        return min(FIRST_PAUSE_SECONDS * 2.0 ** (attempt - 1), LONGEST_PAUSE_SECONDS) * self._chance.uniform(0.5, 1)
+
+    def pause(self, seconds: float) -> None:
+        """Ask nothing more for some time."""
+        self._pause_until = max(self._pause_until, monotonic() + seconds)
+
+    async def ready(self) -> None:
+        """Wait until a pause is over, each call a little differently long, so that they do not all come at once."""
+        while (left := self._pause_until - monotonic()) > 0:  # noqa: ASYNC110 - the pause may grow meanwhile
+            await asyncio.sleep(left * self._chance.uniform(1, 1.25))
