@@ -29,7 +29,8 @@ RESULTS = {"pass": "passed", "fail": "failed: {reason}", "timeout": "timed out"}
 COLUMNS = {
     "suite": "string", "problem": "string", "index": "int64", "prompt": "string", "text": "string",
     "tokens": "int64", "finish": "string", "answer": "string", "status": "string", "reason": "string",
-    "seconds": "float64", "latency": "float64",
+    "seconds": "float64", "latency": "float64", "first_token": "float64", "prompt_tokens": "int64",
+    "logprob": "float64",
 }  # fmt: skip
 Sample: TypeAlias = dict[str, Any]
 
@@ -100,7 +101,7 @@ def _samples(store: Store, suites: Sequence[SuiteRow]) -> Iterator[Sample]:
             for s in problem.samples:
                 values = (
                     suite.title, problem.id, s.index, problem.prompt, s.text, s.tokens, s.finish, s.answer, s.status,
-                    s.reason, s.seconds, s.latency,
+                    s.reason, s.seconds, s.latency, s.first_token, s.prompt_tokens, s.logprob,
                 )  # fmt: skip
                 yield dict(zip(COLUMNS, values, strict=True))
 

@@ -59,16 +59,26 @@ def _facts(sample: SampleRow) -> Iterator[str]:
         yield f"answer {visible(sample.answer)}"
     if sample.text is None:
         yield "no completion"
-    if sample.tokens is not None:
-        yield f"{sample.tokens:,} tokens"
-    if sample.finish is not None:
-        yield f"finish {sample.finish}"
-    if sample.latency is not None:
-        yield f"sampled in {seconds(sample.latency)}"
+    yield from _drawn(sample)
     if sample.seconds is not None:
         yield f"judged in {seconds(sample.seconds)}"
     if sample.forgeable:
         yield "forgeable"
+
+
+def _drawn(sample: SampleRow) -> Iterator[str]:
+    if sample.tokens is not None:
+        yield f"{sample.tokens:,} tokens"
+    if sample.prompt_tokens is not None:
+        yield f"{sample.prompt_tokens:,} prompt tokens"
+    if sample.finish is not None:
+        yield f"finish {sample.finish}"
+    if sample.latency is not None:
+        yield f"sampled in {seconds(sample.latency)}"
+    if sample.first_token is not None:
+        yield f"first token after {seconds(sample.first_token)}"
+    if sample.logprob is not None:
+        yield f"logprob {sample.logprob:.3f}"
 
 
 def _quoted(text: str | None, gutter: str) -> Iterator[str]:

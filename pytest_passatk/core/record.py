@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pytest_passatk.core.costs import Usage
 from pytest_passatk.core.plan import PlannedSuite
 from pytest_passatk.core.protocols import ModelInfo
 from pytest_passatk.core.sample import Completion
@@ -66,7 +67,7 @@ class SuiteRecord:
         reused: samples that the store already had.
         sampled: samples drawn in this run.
         seconds: wall time of sampling them, model loading excluded; 0 where nothing was sampled.
-        sampled_tokens: tokens generated in that time.
+        drawn: tokens of the samples drawn in this run.
     """
 
     planned: PlannedSuite
@@ -75,7 +76,7 @@ class SuiteRecord:
     reused: int
     sampled: int
     seconds: float
-    sampled_tokens: int = 0
+    drawn: Usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from pytest_passatk.core.costs import Cost, Usage, cost_of
 from pytest_passatk.core.diversity import distinct_share, mean_entropy
 from pytest_passatk.core.estimate import Count
 from pytest_passatk.core.interval import Estimate, estimates
@@ -34,11 +35,15 @@ class Figures:
         no_answer: completions without an answer, those whose judging ran out of time not among them; `None` where the
             suite extracts none.
         tokens: generated tokens.
+        prompt_tokens: tokens that were read, as far as engines told; `None` where none did.
         tokens_per_second: tokens drawn in this run over the seconds that it took; `None` where none was drawn.
         latency_p50: median of the seconds a completion took, reused ones included; nearest rank, `None` without one.
         latency_p95: their 95th percentile.
+        first_token_p50: median of the seconds up to the first token, in the same way.
+        first_token_p95: their 95th percentile.
         reused: samples that the store already had.
         sampled: samples drawn in this run.
+        cost: of the samples; `None` where no price is known.
     """
 
     distinct: float | None
@@ -47,11 +52,15 @@ class Figures:
     truncated: int
     no_answer: int | None
     tokens: int
+    prompt_tokens: int | None
     tokens_per_second: float | None
     latency_p50: float | None
     latency_p95: float | None
+    first_token_p50: float | None
+    first_token_p95: float | None
     reused: int
     sampled: int
+    cost: Cost | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +135,14 @@ class SuiteSummary:
         return sum(len(each.errors) for each in self.outcomes)
 
 
-def summarize(record: SuiteRecord, level: float = LEVEL) -> SuiteSummary:
-    """The summary of a suite's record, its intervals at confidence `level`."""
+def summarize(record: SuiteRecord, level: float = LEVEL, *, price: tuple[float, float] | None = None) -> SuiteSummary:
+    """The summary of a suite's record.
+
+    Args:
+        record: of the suite.
+        level: confidence of the intervals.
+        price: of a million tokens read, and of a million written.
+    """
     planned, model = record.planned, record.model
     outcomes = tuple(map(outcomes_of, record.problems))
     return conclude(
@@ -137,7 +152,7 @@ def summarize(record: SuiteRecord, level: float = LEVEL) -> SuiteSummary:
         n=planned.n,
         ks=planned.ks,
         outcomes=outcomes,
-        figures=_figures(record),
+        figures=_figures(record, price),
         level=level,
     )
 
@@ -182,11 +197,13 @@ def counting(problem: ProblemRecord) -> list[Judged]:
     return [sample for sample in problem.samples if sample.verdict.status.counts]
 
 
-def _figures(record: SuiteRecord) -> Figures:
+def _figures(record: SuiteRecord, price: tuple[float, float] | None) -> Figures:
     problems = [problem for problem in record.problems if not problem.skipped]
     completions = [sample.completion for problem in problems for sample in counting(problem)]
     texts = [[sample.completion.text for sample in counting(problem)] for problem in problems]
     latencies = sorted(completion.latency for completion in completions)
+    starts = sorted(completion.first_token for completion in completions if completion.first_token is not None)
+    read = [completion.prompt_tokens for completion in completions if completion.prompt_tokens is not None]
     extracts = record.planned.extracts
     return Figures(
         distinct=_mean([distinct_share(group) for group in texts if group]),
@@ -195,12 +212,22 @@ def _figures(record: SuiteRecord) -> Figures:
         truncated=sum(map(truncated, problems)),
         no_answer=sum(map(unanswered, problems)) if extracts else None,
         tokens=sum(completion.tokens for completion in completions),
-        tokens_per_second=record.sampled_tokens / record.seconds if record.sampled_tokens and record.seconds else None,
+        prompt_tokens=sum(read) if read else None,
+        tokens_per_second=record.drawn.written / record.seconds if record.drawn.written and record.seconds else None,
         latency_p50=_percentile(latencies, 50),
         latency_p95=_percentile(latencies, 95),
+        first_token_p50=_percentile(starts, 50),
+        first_token_p95=_percentile(starts, 95),
         reused=record.reused,
         sampled=record.sampled,
+        cost=_cost(record, price) if price else None,
     )
+
+
+def _cost(record: SuiteRecord, price: tuple[float, float]) -> Cost:
+    judged = Usage.of(sample.completion for problem in record.problems for sample in problem.samples)
+    solved = sum(problem.solved > 0 and not problem.skipped for problem in record.problems)
+    return cost_of(record.drawn, judged, solved, price)
 
 
 def _answers(problem: ProblemRecord) -> list[int] | list[str | None]:

@@ -13,7 +13,7 @@ from pytest_passatk.core.interval import Estimate
 from pytest_passatk.core.summary import Figures, SuiteSummary
 from pytest_passatk.report.glyphs import Glyphs
 from pytest_passatk.report.plot import histogram, whisker
-from pytest_passatk.report.text import joined, listed, seconds, visible
+from pytest_passatk.report.text import amount, joined, listed, seconds, visible
 
 INDENT = 2
 PLOT = range(12, 61)  # columns that a plot of intervals may have
@@ -44,8 +44,9 @@ def _block(summary: SuiteSummary, width: int, glyphs: Glyphs, *, whole: bool) ->
     else:
         yield _indented(_estimates(summary, width, glyphs))
     yield Text()
-    for figures in (_diversity(summary.figures), _numbers(summary), _costs(summary.figures)):
-        yield from map(_indented, map(Text, joined(list(figures), f" {glyphs.dot} ", width - INDENT)))
+    groups = (_diversity(summary.figures), _numbers(summary), _tokens(summary.figures), _cost(summary.figures))
+    for words in groups:
+        yield from map(_indented, map(Text, joined(list(words), f" {glyphs.dot} ", width - INDENT)))
     yield Text()
     yield _indented(_bands(summary, width, glyphs, whole=whole))
 
@@ -104,13 +105,28 @@ def _numbers(summary: SuiteSummary) -> Iterator[str]:
         yield f"errors {summary.errors:,}"
 
 
-def _costs(figures: Figures | None) -> Iterator[str]:
+def _tokens(figures: Figures | None) -> Iterator[str]:
     if figures:
         yield f"tokens {figures.tokens:,}"
+    if figures and figures.prompt_tokens is not None:
+        yield f"prompt tokens {figures.prompt_tokens:,}"
     if figures and figures.tokens_per_second is not None:
         yield f"tokens/s {figures.tokens_per_second:,.0f}"
     if figures and figures.latency_p50 is not None and figures.latency_p95 is not None:
         yield f"latency p50 {seconds(figures.latency_p50)}, p95 {seconds(figures.latency_p95)}"
+    if figures and figures.first_token_p50 is not None and figures.first_token_p95 is not None:
+        yield f"first token p50 {seconds(figures.first_token_p50)}, p95 {seconds(figures.first_token_p95)}"
+
+
+def _cost(figures: Figures | None) -> Iterator[str]:
+    cost = figures.cost if figures else None
+    if cost:
+        spent = [f"{amount(cost.run)} this run", f"{amount(cost.samples)} all samples"]
+        if cost.solved_problem is not None:
+            spent.append(f"{amount(cost.solved_problem)} a solved problem")
+        yield f"cost {', '.join(spent)}"
+        if cost.untold:
+            yield f"without the prompts of {cost.untold:,} samples"
 
 
 def _bands(summary: SuiteSummary, width: int, glyphs: Glyphs, *, whole: bool) -> Table:

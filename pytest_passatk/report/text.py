@@ -1,6 +1,7 @@
 """Text that a terminal shows and does not obey, in lines of a given width."""
 
 from collections.abc import Sequence
+from math import floor, log10
 from unicodedata import category
 
 from rich.cells import cell_len
@@ -54,6 +55,11 @@ def listed(words: Sequence[str], width: int, ellipsis: str, most: int | None = N
 def seconds(value: float) -> str:
     """`12 ms`, or `3.4 s`."""
     return f"{value:.1f} s" if value >= 1 else f"{value * 1000:.0f} ms"
+
+
+def amount(value: float) -> str:
+    """Money: `0`, `0.000450`, `0.0123` or `1,234.50`; three digits that count, and at least two behind the point."""
+    return f"{value:,.{max(2, 2 - floor(log10(value)))}f}" if value else "0"
 
 
 def _with_commas(words: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from time import monotonic
 
+from pytest_passatk.core.costs import Usage
 from pytest_passatk.core.plan import Plan, PlannedSuite, ProblemKey
 from pytest_passatk.core.protocols import Model, info_of
 from pytest_passatk.core.record import SuiteRecord
@@ -63,8 +64,7 @@ class Books:
         for ledger in self.streams[completion.stream]:
             if completion.index < ledger.suite.n and completion.index not in ledger.completions:
                 ledger.completions[completion.index] = completion
-                ledger.sampled += 1
-                ledger.tokens += completion.tokens
+                ledger.drawn.append(completion.index)
                 first, _ = self._spans.get(ledger.suite.key, (now - completion.latency, now))
                 self._spans[ledger.suite.key] = (min(first, now - completion.latency), now)
                 yield ledger
@@ -78,7 +78,7 @@ class Books:
             model=info,
             problems=tuple(ledger.record() for ledger in ledgers),
             reused=self.reused[suite.key],
-            sampled=sum(ledger.sampled for ledger in ledgers),
+            sampled=sum(len(ledger.drawn) for ledger in ledgers),
             seconds=last - first if info.device != "none" else 0.0,  # no model worked, so that there is no pace
-            sampled_tokens=sum(ledger.tokens for ledger in ledgers),
+            drawn=Usage.of(ledger.completions[index] for ledger in ledgers for index in ledger.drawn),
         )

@@ -19,8 +19,7 @@ class Ledger:
         completions: those drawn or found.
         verdicts: those given or found.
         classes: answer classes, once the item has told them.
-        sampled: how many completions were drawn in this run.
-        tokens: how many tokens these have.
+        drawn: indices of the completions drawn in this run.
     """
 
     suite: PlannedSuite
@@ -29,8 +28,7 @@ class Ledger:
     completions: dict[int, Completion] = field(default_factory=dict)
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     classes: tuple[int, ...] | None = None
-    sampled: int = 0
-    tokens: int = 0
+    drawn: list[int] = field(default_factory=list)
 
     @property
     def key(self) -> ProblemKey:

@@ -56,6 +56,9 @@ class SampleRow:
     tokens: int | None
     finish: str | None
     latency: float | None
+    logprob: float | None
+    first_token: float | None
+    prompt_tokens: int | None
     status: str | None
     reason: str | None
     answer: str | None

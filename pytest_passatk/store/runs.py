@@ -15,6 +15,7 @@ from pytest_passatk.store.rows import ProblemRow, RunRow, SampleRow, SuiteRow
 from pytest_passatk.store.schema import explained, transaction
 from pytest_passatk.store.text import storable
 
+SAMPLE = ("text", "tokens", "finish", "latency", "logprob", "first_token", "prompt_tokens")  # as in SampleRow
 PAGE = 500  # problems of a suite that are looked up at once
 
 _SUITES = """
@@ -134,7 +135,7 @@ class Runs:
 
     def _samples(self, stream: int, judge: str, n: int) -> tuple[SampleRow, ...]:
         """The samples below n; an answer that never came has a verdict, but no text."""
-        query = "SELECT idx, text, tokens, finish, latency FROM samples WHERE stream = ? AND idx < ?"
+        query = f"SELECT idx, {', '.join(SAMPLE)} FROM samples WHERE stream = ? AND idx < ?"  # noqa: S608 - only names
         texts = {row[0]: row[1:] for row in self._rows(query, [stream, n])}
         query = (
             "SELECT idx, status, reason, answer, seconds, forgeable FROM verdicts "
@@ -142,7 +143,7 @@ class Runs:
         )
         verdicts = {row[0]: (*row[1:5], bool(row[5])) for row in self._rows(query, [stream, judge, n])}
         return tuple(
-            SampleRow(index, *texts.get(index, (None,) * 4), *verdicts.get(index, (None,) * 5))
+            SampleRow(index, *texts.get(index, (None,) * len(SAMPLE)), *verdicts.get(index, (None,) * 5))
             for index in sorted(texts.keys() | verdicts.keys())
         )
 

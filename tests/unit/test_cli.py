@@ -201,18 +201,33 @@ reason
     )
 
 
+def test_what_an_engine_told_is_shown_and_exported(store: Store, passatk: Passatk, tmp_path: Path) -> None:
+    add_prompt(store, "What?", told=True)
+    assert (
+        "sample 0  PASS · answer 7 · 5 tokens · 1,200 prompt tokens · finish stop · sampled in 250 ms · "
+        "first token after 20 ms · logprob -1.250 · judged in 10 ms\n"
+    ) in passatk("show", "1", "a")[1]
+    [sample] = lines(passatk("export", "1", "--format", "jsonl")[1])
+    assert (sample["first_token"], sample["prompt_tokens"], sample["logprob"]) == (0.02, 1200, -1.25)
+    parquet = pytest.importorskip("pyarrow.parquet")
+    passatk("export", "1", "--format", "parquet", "--output", str(tmp_path / "x.parquet"))
+    assert parquet.read_table(tmp_path / "x.parquet").to_pylist() == [sample]
+
+
 def test_a_chat_is_shown_message_by_message(store: Store, passatk: Passatk) -> None:
     add_prompt(store, CHAT)
     _, output, _ = passatk("show", "1", "a")
     assert "prompt (system)\n  │ Be brief.\n\nprompt (user)\n  │ What is 3+4?\n" in output
 
 
-def add_prompt(store: Store, prompt: Prompt, text: str = "It is 7.") -> None:
+def add_prompt(store: Store, prompt: Prompt, text: str = "It is 7.", *, told: bool = False) -> None:
     plan = (PlannedProblem("a", prompt, "judge"),)
     suite = PlannedSuite("t.py::test_quiz", "tiny", SamplingParams(), 1, (1,), True, plan)
     [name] = store.add_streams([{"problem": "a", "prompt": prompt}])
     run = store.start_run(started="", command="", seed=0, version="")
     store.add_suite(run, suite, MODEL, [name], 0)
+    if told:  # the first completion of a place stays
+        store.add_completion(Completion(name, 0, text, 5, FinishReason.STOP, 0.25, -1.25, 0.02, 1200))
     add_sample(store, name, 0, "P", text)
 
 
@@ -243,6 +258,7 @@ def test_jsonl_has_every_sample(store: Store, passatk: Passatk) -> None:
     assert samples[2] == {
         "suite": "quiz", "problem": "b+1", "index": 0, "prompt": "What is b+1?", "text": "It is 7.", "tokens": 5,
         "finish": "stop", "answer": "7", "status": "fail", "reason": "reason F", "seconds": 0.01, "latency": 0.25,
+        "first_token": None, "prompt_tokens": None, "logprob": None,
     }  # fmt: skip
     assert samples[1]["text"] is None
 

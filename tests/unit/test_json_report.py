@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_passatk.core.errors import UsageError
-from pytest_passatk.core.record import RunRecord, SuiteRecord
+from pytest_passatk.core.record import Profile, RunRecord, SuiteRecord
 from pytest_passatk.core.summary import summarize
 from pytest_passatk.report.json_report import to_json, write
 from pytest_passatk.report.output import replacing
@@ -44,6 +44,7 @@ def test_the_run_is_told_apart_from_every_other(make_record: MakeRecord) -> None
         "seed": 11,
         "started": "2026-01-02T03:04:05+00:00",
         "seconds": 1.5,
+        "profile": None,
     }
     assert set(report["versions"]) == {"pytest-passatk", "python"}
 
@@ -83,6 +84,22 @@ def test_estimates_and_figures_are_those_of_the_table(make_record: MakeRecord) -
     assert (suite["level"], suite["withheld"], suite["skipped"]) == (0.95, None, [])
 
 
+def test_the_cost_is_there_where_a_price_is(make_record: MakeRecord) -> None:
+    record = make_record({"a": "PPFF", "b": "FFFF"}, sampled=4, told=True)
+    report = to_json(_run(record), [summarize(record, price=(1, 2))])
+    assert report["suites"][0]["figures"]["cost"] == {
+        "run": 100e-6, "samples": 200e-6, "solved_problem": 200e-6, "untold": 0,
+    }  # fmt: skip
+    assert _suite(record)["figures"]["cost"] is None
+
+
+def test_the_profile_of_a_run_is_told(make_record: MakeRecord) -> None:
+    run = replace(_run(make_record({})), profile=Profile("nightly", "passatk.toml", {"n": "8"}))
+    assert to_json(run, [summarize(make_record({}))])["run"]["profile"] == {
+        "name": "nightly", "file": "passatk.toml", "options": {"n": "8"},
+    }  # fmt: skip
+
+
 def test_settings_and_model_say_what_was_measured(make_record: MakeRecord) -> None:
     suite = _suite(make_record({"a": "PPFF"}, ks=(1, 4)))
     assert (suite["n"], suite["ks"], suite["extracts"]) == (4, [1, 4], True)
@@ -112,7 +129,9 @@ def test_no_answer_is_null_where_nothing_is_extracted(make_record: MakeRecord) -
 
 def test_every_key_is_documented(make_record: MakeRecord) -> None:
     documented = set(re.findall(r"`([a-z_0-9-]+)`", DOCUMENTATION.read_text(encoding="utf-8")))
-    assert _keys(_report(make_record({"a": "PPFF"}))) - {"numpy", "tiny"} <= documented
+    record = make_record({"a": "PPFF"})
+    run = replace(_run(record), profile=Profile("nightly", "passatk.toml", {}))
+    assert _keys(to_json(run, [summarize(record, price=(1, 2))])) - {"numpy", "tiny"} <= documented
 
 
 def _keys(value: object) -> set[str]:

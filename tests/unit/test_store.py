@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 
@@ -204,16 +205,17 @@ def test_problems_come_with_what_there_is_of_their_samples(store: Store) -> None
     names = [stream(store, problem, f"What is {problem}?") for problem in "ab"]
     run = store.start_run(started="", command="", seed=0, version="")
     suite = store.add_suite(run, planned(["a", "b"]), MODEL, names, 0)
-    for index in (0, 1, 4):  # the last is not of this run
+    store.add_completion(replace(completion(names[0], 0), first_token=0.125, prompt_tokens=12))
+    for index in (1, 4):  # the last is not of this run
         store.add_completion(completion(names[0], index))
     store.add_verdicts([(names[0], 0, "judge", Verdict(Status.PASS, "", "7", 0.5))])
     store.add_verdicts([(names[0], 2, "judge", Verdict(Status.ERROR, "lost"))])
     first, second = store.problems(suite)
     assert (first.id, first.prompt) == ("a", "What is a?")
     assert first.samples == (
-        SampleRow(0, "text", 3, "stop", 0.25, "pass", "", "7", 0.5, False),
-        SampleRow(1, "text", 3, "stop", 0.25, None, None, None, None, None),
-        SampleRow(2, None, None, None, None, "error", "lost", None, 0.0, False),
+        SampleRow(0, "text", 3, "stop", 0.25, -1.5, 0.125, 12, "pass", "", "7", 0.5, False),
+        SampleRow(1, "text", 3, "stop", 0.25, -1.5, None, None, None, None, None, None, None),
+        SampleRow(2, None, None, None, None, None, None, None, "error", "lost", None, 0.0, False),
     )
     assert (second.id, second.samples) == ("b", ())
 

@@ -144,6 +144,15 @@ def test_latency_is_by_nearest_rank(make_record: MakeRecord) -> None:
     assert (figures.latency_p50, figures.latency_p95) == (10.0, 19.0)
 
 
+def test_what_engines_told_of_prompts_and_first_tokens(make_record: MakeRecord) -> None:
+    told = summarize(make_record({"a": "P" * 20, "s": "S"}, n=20, told=True)).figures
+    assert told is not None
+    assert (told.prompt_tokens, told.first_token_p50, told.first_token_p95) == (100, 1.0, 1.9)
+    untold = summarize(make_record({"a": "PPPP"})).figures
+    assert untold is not None
+    assert (untold.prompt_tokens, untold.first_token_p50, untold.first_token_p95) == (None, None, None)
+
+
 @given(st.lists(st.text("PFTES ", min_size=3, max_size=3), max_size=6))
 def test_an_estimate_stands_on_complete_problems_or_does_not_stand(letters: list[str]) -> None:
     outcomes = [

@@ -13,6 +13,7 @@ from pytest_passatk.core.summary import summarize
 from pytest_passatk.report.glyphs import UNICODE
 from pytest_passatk.report.plot import histogram
 from pytest_passatk.report.table import render
+from pytest_passatk.report.text import amount
 
 MakeRecord = Callable[..., SuiteRecord]
 
@@ -40,6 +41,34 @@ arithmetic  tiny · 12 problems × 4 · 21 of 44 solved
   always           2 p8, p9
   skipped          1 odd"""
     )
+
+
+def test_prompts_first_tokens_and_costs_stand_below_the_rest(make_record: MakeRecord) -> None:
+    record = make_record({**GRADED, "b": "FFEF"}, sampled=8, told=True)
+    lines = render([summarize(record, price=(0.5, 2))], width=80, color=False).splitlines()
+    [at] = [number for number, line in enumerate(lines) if line.startswith("  tokens ")]
+    assert lines[at : at + 4] == [
+        "  tokens 430 · prompt tokens 215 · tokens/s 40 · latency p50 2.0 s, p95 4.0 s",
+        "  first token p50 200 ms, p95 400 ms",
+        "  cost 0.000180 this run, 0.000990 all samples, 0.000124 a solved problem",
+        "",
+    ]
+
+
+def test_costs_say_what_they_leave_out(make_record: MakeRecord) -> None:
+    record = make_record({"a": "FFFF"}, sampled=4)
+    text = render([summarize(record, price=(0.5, 2000))], width=80, color=False)
+    assert "\n  cost 0.0800 this run, 0.0800 all samples · without the prompts of 4 samples\n" in text
+    assert "without" not in render([summarize(record, price=(0, 2))], width=80, color=False)
+    assert "cost" not in render([summarize(record)], width=80, color=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0"), (0.00012345, "0.000123"), (0.045, "0.0450"), (0.5, "0.500"), (1.2, "1.20"), (12345.678, "12,345.68")],
+)
+def test_amounts_keep_the_digits_that_count(value: float, shown: str) -> None:
+    assert amount(value) == shown
 
 
 @pytest.mark.parametrize(("ids", "words"), [("a", "1 problem × 4"), ("ab", "2 problems × 4")])
@@ -138,11 +167,13 @@ def test_ids_cannot_steer_the_terminal_nor_pass_for_markup(make_record: MakeReco
     st.dictionaries(st.text(max_size=30), st.text("PFTES ", min_size=4, max_size=4), max_size=12),
     st.integers(30, 160),
     st.booleans(),
+    st.booleans(),
 )
 def test_no_line_is_wider_than_the_terminal(
-    make_record: MakeRecord, problems: dict[str, str], width: int, whole: bool
+    make_record: MakeRecord, problems: dict[str, str], width: int, whole: bool, told: bool
 ) -> None:
-    lines = render([summarize(make_record(problems))], width=width, color=False, whole=whole).splitlines()
+    summary = summarize(make_record(problems, told=told), price=(0.5, 2) if told else None)
+    lines = render([summary], width=width, color=False, whole=whole).splitlines()
     assert [line for line in lines if cell_len(line) > width] == []
 
 
