@@ -128,7 +128,7 @@ class Owner:
             self._number if self.settings.store else None, self._command, self.settings.seed, self._started,
             monotonic() - self._clock, records, self.settings.profile,
         )  # fmt: skip
-        self.summaries = tuple(map(summarize, records))
+        self.summaries = tuple(summarize(record, price=self.settings.price) for record in records)
         if self.settings.json:
             json_report.write(self.settings.json, self.run, self.summaries)
 
