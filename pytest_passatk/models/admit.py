@@ -28,6 +28,26 @@ def room(model: str, request: Request, prompt: int, context: int | None) -> int:
     return min(request.params.max_tokens, context - prompt)
 
 
+def check_whole(request: Request, length: int, batch: int) -> None:
+    """Turn away what an engine cannot read in one piece.
+
+    Args:
+        request: what is asked.
+        length: tokens of its prompt and of the longest completion it may have: a request that was put off for want of
+            memory is read again up to where it was.
+        batch: the most tokens that the engine reads in one step, by the user; 0 where the user has not said.
+
+    Raises:
+        OutOfContextError: it is longer than that.
+    """
+    if 0 < batch < length:
+        raise OutOfContextError(
+            f"{request.problem_id}: prompt and completion may take {length} tokens, which vLLM has to read in one "
+            f"piece on a CPU, where seeded sampling does not survive reading in parts, but max_num_batched_tokens is "
+            f"{batch}; leave it away, or give at least max_num_batched_tokens={length}"
+        )
+
+
 def abort(request: Request, error: PassatkError) -> Completion:
     """The completion of a request that could not be answered."""
     return Completion(request.stream, request.index, "", 0, FinishReason.ABORT, 0.0, error=str(error))

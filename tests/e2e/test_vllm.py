@@ -20,7 +20,7 @@ Answer = Callable[[Model, Sequence[Request]], list[Completion]]
 
 @pytest.fixture(scope="module")
 def model(random_model: Path) -> Iterator[Model]:
-    loaded = vllm.load(str(random_model), ModelOptions())
+    loaded = vllm.load(str(random_model), ModelOptions(logprobs=True))
     yield loaded
     loaded.close()
 
@@ -128,10 +128,13 @@ def test_the_record_says_what_runs(model: Model, random_model: Path) -> None:
         (ModelOptions(batch_tokens=100), "schedules its batches itself"),
         (ModelOptions(args={"dtype": "half"}), "argument dtype has an option of its own"),
         (ModelOptions(args={"max_model_len": "many"}), "max_model_len=many is no number"),
+        (ModelOptions(args={"max_num_seqs": "many"}), "max_num_seqs=many is of the wrong type: .*valid integer"),
+        (ModelOptions(args={"enforce_eager": "perhaps"}), "enforce_eager=perhaps is of the wrong type: .*boolean"),
+        (ModelOptions(args={"hf_overrides": "[1]"}), "hf_overrides=.1. is of the wrong type: .*dictionary"),
         (ModelOptions(args={"max_num_seq": "4"}), "no argument 'max_num_seq'; did you mean max_num_seqs"),
         (ModelOptions(device="cuda:7"), "not on --device cuda:7"),
     ],
-    ids=["dtype", "quantization", "batch", "own", "length", "unknown", "device"],
+    ids=["dtype", "quantization", "batch", "own", "length", "number", "truth", "object", "unknown", "device"],
 )
 def test_an_option_that_cannot_be_met_is_refused(random_model: Path, options: ModelOptions, message: str) -> None:
     with pytest.raises(UsageError, match=message):
