@@ -120,6 +120,15 @@ class Briefed(Protocol):
 
 
 @runtime_checkable
+class Local(Protocol):
+    """A model that says whether its engine belongs to the process that samples, so that two processes start two."""
+
+    @property
+    def loads_weights(self) -> bool:
+        """Whether sampling loads the model's weights into this process, or into processes of its own."""
+
+
+@runtime_checkable
 class Armed(Protocol):
     """A model that answers for several arms of one run: with this LoRA adapter, with that one, or with none.
 

@@ -29,10 +29,13 @@ def session_of(config: pytest.Config) -> "Session":
     """The session of this process. Raises UsageError where an option is wrong."""
     if SESSION not in config.stash:
         _limit_threads(shared=bool(config.getoption("tx", None)) or hasattr(config, "workerinput"))
-        from pytest_passatk.harness.session import Session  # noqa: PLC0415 - the point of this module
+        from pytest_passatk.harness.engines import prepare_worker  # noqa: PLC0415 - the point of this module
+        from pytest_passatk.harness.session import Session  # noqa: PLC0415
         from pytest_passatk.harness.settings import resolve_settings  # noqa: PLC0415
 
-        config.stash[SESSION] = Session(config, resolve_settings(config))
+        settings = resolve_settings(config)
+        prepare_worker(settings, getattr(config, "workerinput", {}))
+        config.stash[SESSION] = Session(config, settings)
     return config.stash[SESSION]
 
 
@@ -99,6 +102,6 @@ def finish(session: pytest.Session, status: int) -> None:
     """End the session and settle the exit status."""
     ours = existing_session(session.config)
     if ours is not None:
-        session.exitstatus = ours.finish(status)
+        session.exitstatus = ours.finish(status, cut_short=bool(session.shouldfail or session.shouldstop))
     if session.config.stash[WATCH].seen:
         session.exitstatus = pytest.ExitCode.USAGE_ERROR

@@ -1,7 +1,7 @@
 """The owner of a run: the one process that holds store and models, and writes the report."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -15,11 +15,12 @@ from pytest_passatk.core.errors import PassatkError, UsageError
 from pytest_passatk.core.protocols import Model, info_of
 from pytest_passatk.core.record import RunRecord
 from pytest_passatk.core.summary import SuiteSummary, summarize
+from pytest_passatk.harness.engines import PER_WORKER, refuse_accident, refuse_crowd
 from pytest_passatk.harness.screen import Screen
 from pytest_passatk.harness.settings import STORE, Settings
 from pytest_passatk.models.registry import load
 from pytest_passatk.report import json_report
-from pytest_passatk.sampling.exchange import Exchange
+from pytest_passatk.sampling.exchange import ENGINE, Exchange
 from pytest_passatk.sampling.threads import Sampler
 from pytest_passatk.store import Store
 
@@ -44,6 +45,7 @@ class Owner:
         find_store: opens another store than that of the settings.
         find_model: gives a model for a spec in another way than the settings do.
         command: to record; `None` takes the one that was typed.
+        workers: of pytest-xdist, by their seats.
     """
 
     def __init__(
@@ -54,15 +56,20 @@ class Owner:
         find_store: Callable[[], Store] | None = None,
         find_model: Callable[[str], Model] | None = None,
         command: str | None = None,
+        workers: Sequence[str | None] = (),
     ) -> None:
         self.settings = settings
+        self._workers = workers
+        self._spread = bool(workers) and settings.engines == PER_WORKER
         self.exchange = Exchange(
             find_store or partial(open_store, settings.store),
             find_model or partial(load, options=settings.model_options),
             self._begin,
+            self._vet,
+            workers if self._spread else (ENGINE,),
         )
         self.screen = Screen(config, self.exchange)
-        self.sampler = Sampler(self.exchange)
+        self.sampler = Sampler(self.exchange, self.exchange.models.__getitem__, ENGINE)
         self.run: RunRecord | None = None
         self.summaries: tuple[SuiteSummary, ...] = ()
         self._command = command or shlex.join(["pytest", *map(str, config.invocation_params.args)])
@@ -70,6 +77,12 @@ class Owner:
         self._clock = monotonic()
         self._number: int | None = None
         self._suites: list[int] = []
+
+    def _vet(self, models: Mapping[str, Model]) -> None:
+        """Refuse models that there would be too many of. Raises UsageError."""
+        refuse_accident(models, self.settings, len(self._workers))
+        if self._spread:
+            refuse_crowd(models, self.settings, len(self._workers))
 
     def _begin(self, exchange: Exchange) -> None:
         """Note the run, say what it is going to do, and start sampling."""
@@ -83,8 +96,11 @@ class Owner:
             streams = [ledger.stream for ledger in books.of(suite)]
             info = info_of(exchange.models[suite.model], suite.arm)
             self._suites.append(store.add_suite(self._number, suite, info, streams, books.reused[suite.key]))
+        if self._spread:
+            exchange.notices += (f"{len(self._workers)} engines, one in each worker",)
         self.screen.announce(self.settings.profile)
-        self.sampler.start()
+        if not self._spread:
+            self.sampler.start()
 
     def finish(self, status: int) -> int:
         """End sampling, keep the record, write the report; returns the exit status of the run."""
@@ -117,6 +133,10 @@ class Owner:
         self.exchange.close()
         if self.sampler.ident is not None:
             self.sampler.join(LEAVING_SECONDS)
+        if not self.sampler.is_alive():
+            for model in self.exchange.models.values():
+                with suppress(Exception):  # whatever it is, the samples are in
+                    model.close()  # nobody has, where nothing was missing
 
     def _report(self) -> None:
         records, store = self.exchange.records(), self.exchange.store

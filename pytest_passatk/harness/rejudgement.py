@@ -98,7 +98,7 @@ class Rejudgement(Session):
         """Settings that no suite refuses, however its defaults changed; `_plan` puts in those of the run."""
         most = max((each.row.n for each in self._recorded.values()), default=1)
         return replace(
-            settings, model="recorded", n=most, ks=(1,), sampling={"temperature": 1.0}, check=False,
+            settings, model="recorded", n=most, ks=(1,), sampling={"temperature": 1.0}, check=False, engines=None,
             store=Path(self._order.store), json=Path(self._order.report),
         )  # fmt: skip
 

@@ -82,6 +82,10 @@ class Screen:
         for notice in self.exchange.notices:
             self._say(f"passatk: {notice}")
 
+    def tell(self, line: str) -> None:
+        """Say what a person should know although no test shows it."""
+        self._say(f"passatk: {line}")
+
     def complain(self, message: str) -> None:
         """Show an error that no item can carry."""
         if self.reporter is None:

@@ -1,6 +1,6 @@
 """The session of one process: it plans, starts the judges, and hands each item its record."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -14,12 +14,14 @@ from pytest_passatk.core.record import ProblemRecord
 from pytest_passatk.harness.bench import Fixtures, isolation, open_pool, prepare_fixtures
 from pytest_passatk.harness.checks import check_problem
 from pytest_passatk.harness.collection import Collected, group_by_suite
+from pytest_passatk.harness.engines import PER_WORKER
 from pytest_passatk.harness.item import BrokenSamples, ProblemItem
 from pytest_passatk.harness.owner import Owner
 from pytest_passatk.harness.settings import Settings
 from pytest_passatk.harness.votes import classify
+from pytest_passatk.harness.worker_engine import WorkerEngine
 from pytest_passatk.judging import BodyJudge, JudgePool
-from pytest_passatk.sampling.exchange import Counter, CutShort
+from pytest_passatk.sampling.counter import Counter, CutShort
 from pytest_passatk.sampling.link import Link
 from pytest_passatk.sampling.threads import Feeder
 
@@ -29,21 +31,26 @@ PATIENCE = 0.1  # seconds between two looks at the progress
 class Session:
     """What this process does in a run.
 
-    Without pytest-xdist one process owns the exchange, judges and runs the items. With it, the controller owns the
-    exchange, and the workers judge and run items through a link.
+    Without pytest-xdist one process owns the exchange, samples, judges and runs the items. With it, the controller owns
+    the exchange and samples, unless each worker does, and the workers judge and run items through a link.
 
     Args:
         config: of pytest.
         settings: of the run.
+
+    Attributes:
+        workers: of pytest-xdist, by their seats; only the controller knows.
     """
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self.config = config
         self.settings = settings
+        self.workers: Sequence[str | None] = ()
         self.owner: Owner | None = None
         self.counter: Counter | None = None
         self.pool: JudgePool | None = None
         self.feeder: Feeder | None = None
+        self.engine: WorkerEngine | None = None
         self.judges: dict[str, BodyJudge] = {}
         self.unready: Mapping[str, BaseException] = {}
 
@@ -55,7 +62,7 @@ class Session:
     def own(self) -> Owner:
         """Open the exchange in this process."""
         if self.owner is None:
-            self.owner = Owner(self.config, self.settings)
+            self.owner = Owner(self.config, self.settings, workers=self.workers)
         return self.owner
 
     def start(self, session: pytest.Session) -> bool:
@@ -104,6 +111,8 @@ class Session:
         if self.pool:
             self.feeder = Feeder(self.counter, self.pool, self._name)
             self.feeder.start()
+        if isinstance(self.counter, Link) and self.settings.engines == PER_WORKER:
+            self.engine = WorkerEngine(self.counter, plan, self.settings, self._name)
 
     def _plan(self, suites: tuple[Collected, ...], fixtures: Fixtures) -> Plan:
         arms = (suite.plan(self.settings, isolation(fixtures[suite.name])) for suite in suites)
@@ -178,9 +187,16 @@ class Session:
             counter.settle(task, verdict)
         return broken
 
-    def finish(self, status: int) -> int:
-        """End the judges; in the owner, also end sampling and work out the report. Returns the exit status."""
+    def finish(self, status: int, *, cut_short: bool) -> int:
+        """End engine and judges; in the owner, also work out the report. Returns the exit status.
+
+        Args:
+            status: so far.
+            cut_short: whether this process was told to stop before it ran all its items.
+        """
         try:
+            if self.engine:
+                self.engine.end(at_once=cut_short or status == pytest.ExitCode.INTERRUPTED)
             if self.feeder:
                 self.feeder.leave()
             return self.owner.finish(status) if self.owner else status

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_passatk.core.errors import UsageError
+from pytest_passatk.core.errors import PassatkError, UsageError
+from pytest_passatk.core.names import name_some
+from pytest_passatk.harness.crashes import Crashes, plain_name
+from pytest_passatk.harness.seats import SEAT, Seats
 from pytest_passatk.sampling.exchange import Exchange
 from pytest_passatk.sampling.link import Switchboard
 
@@ -28,6 +31,8 @@ class Workers:
         self._find_session = find_session
         self.switchboard: Switchboard | None = None
         self._owner: Owner | None = None
+        self._seats = Seats()
+        self._crashes = Crashes()
         self._finding = Lock()
         self._done = Event()
 
@@ -38,12 +43,14 @@ class Workers:
             self.switchboard = Switchboard(self._find_exchange)
         node.workerinput["passatk_address"] = self.switchboard.address
         node.workerinput["passatk_key"] = self.switchboard.key
+        node.workerinput[SEAT] = self._seats.take(node.gateway.id)
 
     def _find_exchange(self) -> Exchange:
         """The exchange of this run, made when a worker first calls. Raises PassatkError."""
         with self._finding:
             if self._owner is None:
                 session = self._find_session()
+                session.workers = self._seats.names
                 self._owner = session.own()
                 self._owner.screen.live = False  # lines, as in a log: pytest's own thread is busy with its workers
                 scheduler = session.config.pluginmanager.get_plugin("dsession")
@@ -59,17 +66,43 @@ class Workers:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """What a worker took and did not settle goes to others; one that waited for more when it died says nothing."""
+        """What a worker took and did not finish goes to others; one that waited for more when it died says nothing."""
+        with self._finding:
+            self._seats.leave(node.gateway.id)
         if self._owner:
             self._owner.exchange.leave(node.gateway.id)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> None:
+        """Let a problem run again whose worker died; of ordinary tests pytest-xdist says what it always does."""
+        books = self._owner.exchange.books if self._owner else None
+        if self._owner and books and plain_name(crashitem) in map(str, books.ledgers):
+            line = self._crashes.handle(crashitem, report, sched)
+            if line:
+                self._owner.screen.tell(line)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember which problems were heard of."""
+        self._crashes.note(report)
+
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Take no more calls; where the run, or one of its workers, could not start, say why: no item may do it."""
         self._done.set()
-        exchange = self._owner.exchange if self._owner else None
-        failure = exchange.failure if exchange else None
-        if self._owner and failure and (self._owner.exchange.books is None or isinstance(failure, UsageError)):
-            self._owner.screen.complain(str(failure))
+        if self._owner:
+            self._complain(self._owner, exitstatus)
         if self.switchboard:
             self.switchboard.close()
+
+    def _complain(self, owner: "Owner", status: int) -> None:
+        failure, books = owner.exchange.failure, owner.exchange.books
+        if failure and (books is None or isinstance(failure, UsageError)):
+            owner.screen.complain(str(failure))
+        lost = self._crashes.find_lost(books.ledgers) if books and not failure else []
+        if lost and status == pytest.ExitCode.OK:
+            error = PassatkError(
+                f"{len(lost)} problems were not reported, because their workers died and no other took them: "
+                f"{name_some(lost)}; the same command gets their samples from the store"
+            )
+            owner.exchange.fail(error)
+            owner.screen.complain(str(error))

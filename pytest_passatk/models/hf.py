@@ -35,6 +35,8 @@ class HfModel:
         options: dtype, device, quantization, chat template, batch size and further arguments.
     """
 
+    loads_weights = True  # see `core.protocols.Local`
+
     def __init__(self, source: Source, adapters: Mapping[str, Source | None], options: ModelOptions) -> None:
         self._source = source
         self._adapters = adapters

@@ -38,6 +38,8 @@ class VllmModel:
         options: dtype, device, quantization, chat template, and arguments of vLLM's engine by name.
     """
 
+    loads_weights = True  # see `core.protocols.Local`
+
     def __init__(self, source: Source, adapters: Mapping[str, Source | None], options: ModelOptions) -> None:
         self._source = source
         self._adapters = adapters

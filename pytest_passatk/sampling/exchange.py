@@ -1,86 +1,31 @@
 """The exchange: where completions wait for judges, and verdicts for the items that asked for them.
 
-There is one in a run, in the process that owns store and model. Judges and items reach it directly, or through a
-`link` from the workers of pytest-xdist; they see the few methods of `Counter` either way.
+There is one in a run, in the process that owns the store. Judges, items and engines reach it directly, or through a
+`link` from the workers of pytest-xdist; they see the few methods of `Counter` and `Desk` either way.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from itertools import zip_longest
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Condition, RLock
 from time import monotonic
-from typing import Protocol
 
-from pytest_passatk.core.errors import ModelError, PassatkError, UsageError
-from pytest_passatk.core.plan import Plan, PlannedSuite, ProblemKey
-from pytest_passatk.core.protocols import Armed, Briefed, Model
+from pytest_passatk.core.errors import ModelError, PassatkError
+from pytest_passatk.core.plan import Plan, ProblemKey
+from pytest_passatk.core.protocols import Briefed, Model
 from pytest_passatk.core.record import ProblemRecord, SuiteRecord
-from pytest_passatk.core.sample import Completion, FinishReason, Request
+from pytest_passatk.core.sample import Completion, FinishReason
 from pytest_passatk.core.verdict import Status, Verdict
 from pytest_passatk.judging import Task
+from pytest_passatk.sampling.admission import refuse_another, refuse_unarmed
 from pytest_passatk.sampling.books import Books
+from pytest_passatk.sampling.counter import CutShort, Work
 from pytest_passatk.sampling.ledger import Ledger
 from pytest_passatk.sampling.progress import Progress
+from pytest_passatk.sampling.shards import Shards
 from pytest_passatk.store import Store
 
 UNSAVED = 64  # verdicts kept back at most; losing them costs judging again, never a sample
-
-
-class CutShort(PassatkError):  # noqa: N818 - it is no fault of the problem that waited
-    """The run ended before all samples of a problem had a verdict."""
-
-
-class Counter(Protocol):
-    """What judges and items ask of the exchange. Every method raises PassatkError where the run has failed."""
-
-    def open(self, plan: Plan) -> None:
-        """Announce what this process is going to judge; every process of a run announces the same."""
-
-    def take(self, owner: str, only: ProblemKey | None = None, timeout: float | None = None) -> Task | None:
-        """The next completion to judge, of one problem or of any.
-
-        Waits for it, for `timeout` seconds at most; `None` when no more will come, or none came in time.
-        """
-
-    def settle(self, task: Task, verdict: Verdict) -> None:
-        """Hand in a verdict."""
-
-    def wait(self, key: ProblemKey, timeout: float) -> ProblemRecord | None:
-        """The record of a problem once all its samples have a verdict; `None` when that takes longer (seconds)."""
-
-    def classify(self, key: ProblemKey, classes: tuple[int, ...]) -> None:
-        """Hand in the answer classes of a problem's samples."""
-
-    def leave(self, owner: str) -> None:
-        """Take nothing more; what was taken and not settled goes to others."""
-
-    def fail(self, error: PassatkError) -> None:
-        """End the run for everybody who waits; what was finished is kept."""
-
-
-def refuse_another(plan: Plan, another: Plan) -> None:
-    """Refuse a plan that asks something else for a suite of this one. Raises UsageError."""
-    known = {suite.key: suite for suite in plan.suites}
-    for suite in another.suites:
-        ours = known.get(suite.key, suite)
-        if suite != ours:
-            pairs = zip_longest(ours.problems, suite.problems)
-            names = [repr(problem.id) for pair in pairs if pair[0] != pair[1] for problem in pair if problem]
-            raise UsageError(
-                f"{suite.name}: two workers collected it differently, first at {[*names, 'its settings'][0]}: rows, "
-                "prompts and verifier must not depend on time, chance, the order of a set or the process: sort, or "
-                "seed what is drawn; -n 0 runs without workers"
-            )
-
-
-def refuse_unarmed(plan: Plan, models: Mapping[str, Model]) -> None:
-    """Refuse several arms of a model that knows of one only. Raises UsageError."""
-    for suite in plan.suites:
-        if suite.arm and not isinstance(models[suite.model], Armed):
-            raise UsageError(
-                f"--model {suite.model}: does not take several adapters in one run: leave --adapter away, or take hf:, "
-                "vllm: or openai:"
-            )
+ENGINE = "engine"  # the name of the only one
 
 
 class Exchange:
@@ -90,6 +35,8 @@ class Exchange:
         open_store: gives the place where samples and verdicts are kept; called when there is a plan, not before.
         load: gives the model for a spec.
         on_open: called once when the plan is known, before any sample is drawn.
+        vet: called before that with the models of the plan; raises PassatkError where these cannot be used.
+        engines: the names of those that claim work; see Shards.
     """
 
     def __init__(
@@ -97,6 +44,8 @@ class Exchange:
         open_store: Callable[[], Store],
         load: Callable[[str], Model],
         on_open: Callable[["Exchange"], None] = lambda _: None,
+        vet: Callable[[Mapping[str, Model]], None] = lambda _: None,
+        engines: Sequence[str | None] = (ENGINE,),
     ) -> None:
         self.store: Store | None = None
         self.progress = Progress()
@@ -108,10 +57,15 @@ class Exchange:
         self._open_store = open_store
         self._load = load
         self._on_open = on_open
+        self._vet = vet
+        self._engines = engines
         self._lock = RLock()
         # Apart, because most news is for one side only: items would wake at every sample, and slow the model down.
         self._tasks = Condition(self._lock)
         self._records = Condition(self._lock)
+        self._free = Condition(self._lock)  # engines that have nothing to do
+        self._shards: Shards | None = None
+        self._missing = 0
         self._pending: deque[Task] = deque()
         self._taken: dict[tuple[ProblemKey, int], tuple[str, Task]] = {}
         self._gone: set[str] = set()
@@ -131,10 +85,13 @@ class Exchange:
                 self.models.update({spec: self._load_model(spec) for spec in plan.by_model()})
                 refuse_unarmed(plan, self.models)
                 self.notices = tuple(self._brief(plan))
+                self._vet(self.models)
                 self.books = Books(plan, self.models, self.store)
             except PassatkError as error:
                 self.failure = error
                 raise
+            # A worker that died before now left its name to nobody.
+            self._shards = Shards(self.books, [None if name in self._gone else name for name in self._engines])
             for ledger in self.books.ledgers.values():
                 self._welcome(ledger)
             self._on_open(self)
@@ -178,7 +135,8 @@ class Exchange:
             if index not in ledger.verdicts:
                 self._enter(ledger, index, verdict)
             if ledger.settled:
-                self._wake_all()
+                self._tasks.notify_all()
+                self._records.notify_all()
 
     def wait(self, key: ProblemKey, timeout: float) -> ProblemRecord | None:
         """See Counter."""
@@ -203,17 +161,25 @@ class Exchange:
         """See Counter; also said for a process that died."""
         with self._lock:
             self._gone.add(owner)
+            if self._shards:
+                self._shards.leave(owner)
             lost = [place for place, (holder, _) in self._taken.items() if holder == owner]
             self._pending.extendleft(self._taken.pop(place)[1] for place in lost)
             self._wake_all()
 
-    def requests(self, suites: tuple[PlannedSuite, ...]) -> list[Request]:
-        """What the model of some suites still has to answer."""
+    def claim(self, owner: str) -> Work | None:
+        """See Desk."""
         with self._lock:
-            return self.books.requests(suites) if self.books else []
+            while True:
+                self._check()
+                if self.closed or owner in self._gone or (self.books and not self._missing):
+                    return None
+                if self._shards and (work := self._shards.find_work(owner)):
+                    return work
+                self._free.wait()
 
-    def deliver(self, completion: Completion) -> None:
-        """Keep a completion and queue it for the judges; one that the model could not give is an ERROR at once.
+    def deliver(self, completion: Completion) -> bool:
+        """See Desk; one that the model could not give is an ERROR at once.
 
         Raises:
             StoreError: it could not be kept.
@@ -221,8 +187,10 @@ class Exchange:
         lost = completion.finish_reason is FinishReason.ABORT
         kept = completion if lost or self.store is None else self.store.add_completion(completion)
         with self._lock:
-            self.progress.note_completion(kept.tokens, completion.latency)
-            for ledger in self.books.enter(kept) if self.books else ():
+            takers = list(self.books.enter(kept)) if self.books else []
+            if takers:  # nobody, where the engine that had it before was only late
+                self.progress.note_completion(kept.tokens, completion.latency)
+            for ledger in takers:
                 if lost:
                     self._enter(ledger, kept.index, Verdict(Status.ERROR, kept.error or "the model gave no answer"))
                 else:
@@ -230,6 +198,14 @@ class Exchange:
             self._tasks.notify_all()
             if lost:
                 self._records.notify_all()
+            self._missing -= len(takers)
+            if not self._missing:
+                self._free.notify_all()
+            return not self.is_over()
+
+    def is_over(self) -> bool:
+        """See Desk."""
+        return self.closed or self.failure is not None
 
     def fail(self, error: PassatkError) -> None:
         """See Counter."""
@@ -256,6 +232,7 @@ class Exchange:
 
     def _welcome(self, ledger: Ledger) -> None:
         """Count what the store had of a problem, and queue what of it has no verdict."""
+        self._missing += ledger.suite.n - len(ledger.completions)
         self.progress.planned += ledger.suite.n
         self.progress.reused += len(ledger.completions)
         for verdict in ledger.verdicts.values():
@@ -294,6 +271,7 @@ class Exchange:
     def _wake_all(self) -> None:
         self._tasks.notify_all()
         self._records.notify_all()
+        self._free.notify_all()
 
     def _check(self) -> None:
         if self.failure:

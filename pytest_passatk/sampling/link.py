@@ -1,6 +1,7 @@
 """Reaching the exchange from another process of the same run, over a local socket with a secret key.
 
-Each connection carries one call at a time, and each calling thread has its own, because a call may wait for a sample.
+Each connection carries one call at a time, and each calling thread has its own, because a call may wait for a sample or
+for work.
 """
 
 import traceback
@@ -15,11 +16,13 @@ from typing import Any
 from pytest_passatk.core.errors import PassatkError
 from pytest_passatk.core.plan import Plan, ProblemKey
 from pytest_passatk.core.record import ProblemRecord
+from pytest_passatk.core.sample import Completion
 from pytest_passatk.core.verdict import Verdict
 from pytest_passatk.judging import Task
+from pytest_passatk.sampling.counter import Work
 from pytest_passatk.sampling.exchange import Exchange
 
-BACKLOG = 128  # callers that wait for a line: two threads of each worker, all at once
+BACKLOG = 128  # callers that wait for a line: three threads of each worker, all at once
 CLOSING_SECONDS = 5.0  # long enough to see the last call
 PAUSE_SECONDS = 0.01  # after a call that failed, lest a lack of descriptors keep this thread spinning
 BROKEN = (EOFError, OSError, AuthenticationError)  # what a call meets whose other end is gone
@@ -63,7 +66,7 @@ class Switchboard:
         with suppress(*BROKEN), connection:
             while True:
                 method, arguments = connection.recv()
-                if method == "take":
+                if method == "take":  # and no engine, whose line ends before its worker does
                     owners.add(arguments[0])
                 connection.send(self._call(method, arguments))
         for owner in owners:
@@ -88,7 +91,7 @@ def _listen(key: bytes) -> Listener:
 
 
 class Link:
-    """The exchange as another process sees it; see Counter for the methods."""
+    """The exchange as another process sees it; see Counter and Desk for the methods."""
 
     def __init__(self, address: Any, key: bytes) -> None:
         self._address = address
@@ -124,6 +127,21 @@ class Link:
     def fail(self, error: PassatkError) -> None:
         """See Counter."""
         self._call("fail", error)
+
+    def claim(self, owner: str) -> Work | None:
+        """See Desk."""
+        work: Work | None = self._call("claim", owner)
+        return work
+
+    def deliver(self, completion: Completion) -> bool:
+        """See Desk."""
+        goes_on: bool = self._call("deliver", completion)
+        return goes_on
+
+    def is_over(self) -> bool:
+        """See Desk."""
+        over: bool = self._call("is_over")
+        return over
 
     def _call(self, method: str, *arguments: Any) -> Any:
         if not hasattr(self._lines, "line"):

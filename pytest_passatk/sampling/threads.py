@@ -1,56 +1,68 @@
-"""The threads that keep an exchange moving: one drains the model, one feeds the judges."""
+"""The threads that keep an exchange moving: one drives an engine, one feeds the judges."""
 
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from threading import Semaphore, Thread
 
 from pytest_passatk.core.errors import JudgeError, ModelError, PassatkError
-from pytest_passatk.core.plan import PlannedSuite
 from pytest_passatk.core.protocols import Model
+from pytest_passatk.core.sample import Request
 from pytest_passatk.core.verdict import Verdict
 from pytest_passatk.judging import JudgePool, Task
-from pytest_passatk.sampling.exchange import Counter, Exchange
+from pytest_passatk.sampling.counter import Counter, Desk
 
 
 class Sampler(Thread):
-    """Asks each model for all that is missing, one model after the other.
+    """Drives one engine: claims what is missing, one model after the other, and delivers what comes.
 
     Args:
-        exchange: gets the completions, in the order in which they finish.
+        desk: the exchange, or a link to it.
+        find_model: gives the model for a spec; one of them is open at a time.
+        owner: names this engine, so that what it claimed can be given to another when it dies.
     """
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, desk: Desk, find_model: Callable[[str], Model], owner: str) -> None:
         super().__init__(name="passatk-sampler", daemon=True)
-        self.exchange = exchange
+        self.desk = desk
+        self.find_model = find_model
+        self.owner = owner
+        self._stopped = False
 
     def run(self) -> None:
-        """Sample until everything is answered, the exchange closes, or a model fails."""
-        books = self.exchange.books
+        """Sample until everything is answered, the run ends, or a model fails."""
         try:
-            for spec, suites in books.plan.by_model().items() if books else ():
-                with closing(self.exchange.models[spec]) as model:
-                    self._drain(model, suites)
+            self._sample()
         except PassatkError as error:
-            self.exchange.fail(error)
+            self._fail(error)
         except BaseException as error:  # noqa: BLE001 - whatever an engine raises has to reach those who wait
             trace = "".join(traceback.format_exception(error))  # a cause would not reach other processes
             message = f"the model stopped: {type(error).__name__}: {error}; the same command resumes"
-            self.exchange.fail(ModelError(f"{message}\n{trace}"))
+            self._fail(ModelError(f"{message}\n{trace}"))
 
-    def _drain(self, model: Model, suites: tuple[PlannedSuite, ...]) -> None:
-        missing = {(request.stream, request.index): request for request in self.exchange.requests(suites)}
-        if not missing:
-            return
-        completions = model.sample(list(missing.values()))
+    def stop(self) -> None:
+        """Ask for no more than the completion in hand."""
+        self._stopped = True
+
+    def _sample(self) -> None:
+        with ExitStack() as opened:
+            model, spec = None, None
+            while not self._stopped and (work := self.desk.claim(self.owner)):
+                if model is None or work.model != spec:
+                    opened.close()
+                    model, spec = opened.enter_context(closing(self.find_model(work.model))), work.model
+                self._drain(model, work.requests)
+
+    def _drain(self, model: Model, requests: Sequence[Request]) -> None:
+        missing = {(request.stream, request.index): request for request in requests}
+        completions = model.sample(requests)
         try:
             for completion in completions:
                 if missing.pop((completion.stream, completion.index), None) is None:
                     raise ModelError(f"{model.info.name} gave an answer that nobody asked for, or one twice")
-                self.exchange.deliver(completion)
-                if self.exchange.closed:
+                if not self.desk.deliver(completion) or self._stopped:
                     return
         finally:
             if isinstance(completions, Generator):
@@ -60,6 +72,10 @@ class Sampler(Thread):
                 f"{model.info.backend}:{model.info.name} left {len(missing)} requests without an answer, the first "
                 f"of them {request.problem_id}#{request.index}; the same command asks for them again"
             )
+
+    def _fail(self, error: PassatkError) -> None:
+        with suppress(PassatkError, EOFError, OSError):  # the run has ended, or its controller
+            self.desk.fail(error)
 
 
 class Feeder(Thread):

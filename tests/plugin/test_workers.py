@@ -11,7 +11,10 @@ ROOT = Path(__file__).parents[2]
 ALL = {"always": (4, 4), "half": (4, 2), "never": (4, 0)}
 
 # Timings and names of runs: all else has to be the same.
-VOLATILE = {"id", "command", "started", "seconds", "tokens_per_second", "latency_p50", "latency_p95"}
+VOLATILE = {
+    "id", "command", "started", "seconds", "tokens_per_second", "latency_p50", "latency_p95", "first_token_p50",
+    "first_token_p95",
+}  # fmt: skip
 
 MANY = (
     HEADER
@@ -43,7 +46,7 @@ def lasting(value: Any, name: str = "") -> Any:
 def table(result: pytest.RunResult) -> str:
     """The table without timings and the line that names the run."""
     text = result.stdout.str().partition("= pass@k =")[2].partition("\n====")[0]
-    return re.sub(r"tokens/s [\d,]+|latency .*", "", text)
+    return re.sub(r"tokens/s [\d,]+|latency .*|first token .*", "", text)
 
 
 def run_both(make_sessions: MakeSessions, *arguments: str) -> tuple[list[Any], list[str]]:
