@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sessions import SUITE, MakeSessions, Sessions
+from sessions import FAKES, SUITE, MakeSessions, Sessions
 
 from pytest_passatk.harness.options import OPTIONS, Option
 
@@ -157,6 +157,33 @@ def another_store(trial: Trial) -> None:
     assert not trial.sessions.store.exists()
 
 
+def several_arms(trial: Trial) -> None:
+    trial.run(SUITE.replace("fake_model:load", "fake_arms:load")).assert_outcomes(passed=6)
+    assert trial.seen["options"]["adapters"] == {"base": None, "lora": "runs/lora"}
+
+
+def two_engines(trial: Trial) -> None:
+    for name in ("fake_model.py", "fake_engine.py"):  # workers search where this process searched when it started
+        trial.sessions.write((FAKES / name).read_text(), name)
+    both = Trial(trial.sessions, ("-n", "2", *trial.arguments))
+    both.run(SUITE.replace("fake_model:load", "fake_engine:load")).assert_outcomes(passed=3)
+    log = (trial.sessions.pytester.path / "engines.log").read_text()
+    assert {json.loads(line)["worker"] for line in log.splitlines()} == {"gw0", "gw1"}
+
+
+def costs(trial: Trial) -> None:
+    said = trial.run().stdout.str()
+    assert "cost 36.00 this run, 36.00 all samples, 18.00 a solved problem" in said  # 12 tokens; two problems
+    assert "without the prompts of 12 samples" in said
+    assert "cost 0 this run, 36.00 all samples, 18.00 a solved problem" in trial.run().stdout.str()
+
+
+def other_options(trial: Trial) -> None:
+    trial.sessions.write("[profiles.nightly]\nn = 2\n", "passatk.toml")
+    trial.run().assert_outcomes(passed=3)
+    assert len(trial.sessions.log) == 6
+
+
 def a_report(trial: Trial) -> None:
     assert trial.run().ret == 0
     assert trial.has("told.json")
@@ -179,12 +206,16 @@ EFFECTS: dict[str, tuple[str, Callable[[Trial], None]]] = {
     "param": ("word=a=b|c,{d}", another_parameter),
     "allow-change": ("rows", other_rows),
     "revision": ("main", changes("options", "revision", "main")),
-    "adapter": ("lora", changes("options", "adapter", "lora")),
+    "adapter": ("base,runs/lora", several_arms),
+    "base-url": ("http://a/v1,http://b/v1", changes("options", "base_url", "http://a/v1,http://b/v1")),
+    "concurrency": ("3", changes("options", "concurrency", 3)),
     "dtype": ("float16", changes("options", "dtype", "float16")),
     "device": ("cuda:1", changes("options", "device", "cuda:1")),
     "quantization": ("8bit", changes("options", "quantization", "8bit")),
     "chat-template": ("none", changes("options", "chat_template", "none")),
     "batch-tokens": ("100", changes("options", "batch_tokens", 100)),
+    "logprobs": ("true", changes("options", "logprobs", True)),
+    "engines": ("per-worker", two_engines),
     "model-args": ("a=1,b=x", changes("options", "args", {"a": "1", "b": "x"})),
     "judges": ("3", three_at_once),
     "judge-timeout": ("0.3", sooner_timeout),
@@ -194,6 +225,8 @@ EFFECTS: dict[str, tuple[str, Callable[[Trial], None]]] = {
     "unsafe": ("true", no_isolation),
     "no-cache": ("true", no_store),
     "store": ("kept.sqlite", another_store),
+    "price": ("0.5,3e6", costs),
+    "profile": ("nightly", other_options),
     "json": ("told.json", a_report),
 }
 
