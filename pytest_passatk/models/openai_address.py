@@ -1,8 +1,9 @@
 """Where a server is: as it is called, and as it may be written down."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from pytest_passatk.core.errors import UsageError
 
@@ -59,10 +60,18 @@ def _parse(typed: str) -> Address:
     named = f"[{host}]" if ":" in host else host
     place = named if port is None else f"{named}:{port}"
     query = dict(parse_qsl(parts.query))
-    secrets = (parts.username, parts.password, *query.values())
     return Address(
         url=urlunsplit((parts.scheme, parts.netloc, path, "", "")),
         query=query,
         shown=urlunsplit((parts.scheme, place, path, "", "")),
-        secrets=tuple(filter(None, secrets)),
+        secrets=(*_credentials(parts.netloc.rpartition("@")[0]), *filter(None, query.values())),
     )
+
+
+def _credentials(userinfo: str) -> tuple[str, ...]:
+    """The forms in which `user:password` may come back; a name alone is a token."""
+    if not userinfo:
+        return ()
+    typed, meant = userinfo, unquote(userinfo)
+    sent = b64encode(meant.encode()).decode()
+    return (sent, *(text.rpartition(":")[2] or text.rpartition(":")[0] for text in (typed, meant)))

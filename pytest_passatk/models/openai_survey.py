@@ -54,6 +54,8 @@ async def _get(server: Server, path: str, settings: Settings, *, root: bool = Fa
     for attempt in count(1):
         try:
             return await server.get(path, root=root)
+        except ValueError:  # no JSON: something else lives there
+            return None
         except Exception as error:  # noqa: BLE001 - classified, so that no key is in its words
             failure = classify(error, settings.secrets)
         if failure.remedy is Remedy.LEAVE or failure.status in SILENT:
