@@ -16,6 +16,7 @@ from pytest_passatk.models.openai_settings import Settings
 
 LOG = logging.getLogger("pytest_passatk")
 NOT_FOUND = 404
+WORTH_TELLING_SECONDS = 60.0
 HOPELESS = 10  # that many problems refused, and none answered, end the run
 RESUMES = "what finished is kept, and the same command resumes"
 
@@ -180,6 +181,8 @@ class Dispatcher:
     async def _wait(self, server: Server, failure: Failure, failures: int) -> None:
         """Wait before the next attempt; a server that is busy, or asks for it, is left alone by all calls."""
         seconds = server.delay(failures) if failure.pause is None else failure.pause
+        if seconds > WORTH_TELLING_SECONDS:
+            LOG.warning("%s wants to be left alone for %.0f s: %s", server, seconds, failure.words)
         if failure.busy or failure.pause is not None:
             server.pause(seconds)
         else:

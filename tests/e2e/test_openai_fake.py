@@ -137,13 +137,14 @@ def test_a_request_that_hangs_is_asked_again(ask: Ask, answer: Answer) -> None:
 
 
 def test_a_busy_server_is_left_alone_for_as_long_as_it_says(
-    ask: Ask, answer: Answer, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, answer: Answer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     pauses: list[float] = []
     monkeypatch.setattr(openai_server.Server, "pause", lambda _, seconds: pauses.append(seconds))
-    with serving(once(refuse(429, "slow", headers={"retry-after": "17.5"}))) as server:
+    with serving(once(refuse(429, "slow", headers={"retry-after": "617.5"}))) as server:
         answer(model_at(server.url), ask("p"))
-    assert pauses == [17.5]
+    assert pauses == [617.5]
+    assert "wants to be left alone for 618 s: 429: slow" in caplog.text
 
 
 def test_a_busy_server_that_gets_on_is_never_given_up(ask: Ask, answer: Answer) -> None:
