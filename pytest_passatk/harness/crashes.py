@@ -39,8 +39,8 @@ class Crashes:
         return f"worker {worker} died while it ran {name}; it is put back, with the samples and verdicts that it has"
 
     def note(self, report: pytest.TestReport) -> None:
-        """Take note of a report."""
-        if report.outcome != RERUN:
+        """Take note of a report that says what became of a test."""
+        if report.outcome != RERUN and (report.when == "call" or not report.passed):
             self._reported.add(plain_name(report.nodeid))
 
     def find_lost(self, planned: Iterable[ProblemKey]) -> list[str]:
