@@ -95,7 +95,11 @@ class OpenaiModel:
         alive = [server for server in self._servers if not server.dead]
         if not alive:
             raise ModelError(f"{self._servers[-1]} failed {self._servers[-1].dead}; no server is left")
-        await Dispatcher(alive, self._settings, deliver).run(requests)
+        waves = dict.fromkeys(request.arm for request in requests) if self._settings.apart else (None,)
+        for arm in waves:
+            asked = [request for request in requests if arm in {None, request.arm}]
+            await Dispatcher(alive, self._settings, deliver).run(asked)
+            alive = [server for server in alive if not server.dead]
 
     def _versions(self, served: str) -> dict[str, str]:
         """What may change the tokens: the servers' software and, unless the user says what runs, where they are."""

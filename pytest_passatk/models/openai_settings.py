@@ -14,7 +14,8 @@ CONCURRENCY = 64  # requests that a server gets at once
 MOST_CHOICES = 128  # completions that one request asks for: the most that OpenAI gives
 OFFICIAL = "api.openai.com"
 NO_KEY = "none"  # local servers want none, but the client does
-DEFAULTS = {"timeout": "3600", "retries": "8", "n": str(MOST_CHOICES)}
+ARMS = ("apart", "together")
+DEFAULTS = {"timeout": "3600", "retries": "8", "n": str(MOST_CHOICES), "arms": ARMS[0]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Settings:
         timeout: seconds that a request may take.
         retries: how often a request is asked again after a passing failure.
         choices: the most completions of a problem in one request.
+        apart: whether the arms of a run are asked for one after the other: the CPU build of vLLM 0.32 answers without
+            an adapter as if with one, where both are in a batch, and no server says that it is such a one.
         logprobs: whether to ask for the log-probability of each completion.
         revision: which weights the user says these are, or `None`.
     """
@@ -44,6 +47,7 @@ class Settings:
     timeout: float
     retries: int
     choices: int
+    apart: bool
     logprobs: bool
     revision: str | None
 
@@ -71,6 +75,7 @@ def read_settings(target: str, options: ModelOptions) -> Settings:
         timeout=_number("timeout", given["timeout"], float, 0.001),
         retries=_number("retries", given["retries"], int, 0),
         choices=_number("n", given["n"], int, 1),
+        apart=_choice("arms", given["arms"], ARMS) == ARMS[0],
         logprobs=options.logprobs,
         revision=options.revision,
     )
@@ -110,6 +115,12 @@ def _number(name: str, text: str, kind: Callable[[str], Any], low: float) -> Any
     if number is None or not low <= number < float("inf"):
         raise UsageError(f"openai: the model argument {name}={text} must be a number from {low:g} on")
     return number
+
+
+def _choice(name: str, text: str, choices: tuple[str, ...]) -> str:
+    if text not in choices:
+        raise UsageError(f"openai: the model argument {name}={text} must be one of {', '.join(choices)}")
+    return text
 
 
 def _addresses(typed: str | None) -> tuple[Address, ...]:

@@ -464,6 +464,16 @@ def test_an_adapter_is_asked_for_under_its_own_name(ask: Ask, answer: Answer) ->
     assert model.info == info_of(model, "base")
 
 
+@pytest.mark.parametrize(("arms", "expected"), [("apart", [NAME] * 3 + ["lora"] * 3), ("together", [NAME, "lora"] * 3)])
+def test_arms_are_asked_for_one_after_the_other_unless_told(ask: Ask, arms: str, expected: list[str]) -> None:
+    with serving() as server:
+        model = model_at(server.url, adapters={"base": None, "lora": "lora"}, concurrency=1, args={"arms": arms})
+        problems = [ask(f"{at}", problem=f"{at}")[0] for at in range(3)]
+        mixed = [replace(request, arm=arm, stream=arm + request.stream) for request in problems for arm in ("", "lora")]
+        list(model.sample([replace(request, arm=request.arm or "base") for request in mixed]))
+    assert [asked.body["model"] for asked in server.asked] == expected
+
+
 def test_the_record_tells_where_the_model_runs_unless_the_user_says_what_it_is() -> None:
     with serving(models=listing(NAME, root="/weights", max_model_len=77)) as server:
         infos = []

@@ -90,6 +90,7 @@ def test_a_key_alone_means_the_official_server(monkeypatch: pytest.MonkeyPatch) 
         (ModelOptions(base_url=LOCAL, args={"timeout": "nan"}), "timeout=nan must be a number"),
         (ModelOptions(base_url=LOCAL, args={"retries": "-1"}), "retries=-1 must be a number from 0 on"),
         (ModelOptions(base_url=LOCAL, args={"n": "0"}), "n=0 must be a number from 1 on"),
+        (ModelOptions(base_url=LOCAL, args={"arms": "both"}), "arms=both must be one of apart, together"),
     ],
 )
 def test_what_no_server_can_follow_is_refused(options: ModelOptions, message: str) -> None:
