@@ -154,7 +154,7 @@ def parse_truth(text: str) -> bool:
 OPTIONS = (
     Option(
         "model",
-        "tiny, hf:PATH_OR_ID, vllm:PATH_OR_ID, replay:FILE, PATH_OR_ID or pkg.mod:name",
+        "tiny, hf:PATH_OR_ID, vllm:PATH_OR_ID, openai:NAME, replay:FILE, PATH_OR_ID or pkg.mod:name",
         metavar="SPEC",
         bare=True,
         path="found",

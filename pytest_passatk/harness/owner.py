@@ -17,6 +17,7 @@ from pytest_passatk.core.record import RunRecord
 from pytest_passatk.core.summary import SuiteSummary, summarize
 from pytest_passatk.harness.engines import PER_WORKER, refuse_accident, refuse_crowd
 from pytest_passatk.harness.screen import Screen
+from pytest_passatk.harness.secrets import mask
 from pytest_passatk.harness.settings import STORE, Settings
 from pytest_passatk.models.registry import load
 from pytest_passatk.report import json_report
@@ -72,7 +73,7 @@ class Owner:
         self.sampler = Sampler(self.exchange, self.exchange.models.__getitem__, ENGINE)
         self.run: RunRecord | None = None
         self.summaries: tuple[SuiteSummary, ...] = ()
-        self._command = command or shlex.join(["pytest", *map(str, config.invocation_params.args)])
+        self._command = command or mask(shlex.join(["pytest", *map(str, config.invocation_params.args)]))
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
         self._clock = monotonic()
         self._number: int | None = None
@@ -132,6 +133,7 @@ class Owner:
     def _stop(self) -> None:
         self.exchange.close()
         if self.sampler.ident is not None:
+            self.sampler.stop()
             self.sampler.join(LEAVING_SECONDS)
         if not self.sampler.is_alive():
             for model in self.exchange.models.values():

@@ -1,6 +1,5 @@
 """Profiles: options under a name. docs/profiles.md describes them."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,9 +9,9 @@ from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.record import Profile
 from pytest_passatk.harness.options import OPTIONS, Given, find_given
 from pytest_passatk.harness.profile_file import FILES, KNOWN, Section, heading, read_sections
+from pytest_passatk.harness.secrets import mask
 
 OPTION = next(option for option in OPTIONS if option.name == "profile")
-SECRET = re.compile(r"(?<=://)[^/@\s,]+(?=@)")  # name and password in an address
 
 
 def read_profile(config: pytest.Config) -> tuple[Mapping[str, Given], Profile | None]:
@@ -38,7 +37,7 @@ def _counts(name: str, config: pytest.Config, given: Mapping[str, Given]) -> boo
 
 def _shown(given: Given) -> str:
     _, text = given
-    return SECRET.sub("…", text if isinstance(text, str) else " ".join(text))
+    return mask(text if isinstance(text, str) else " ".join(text))
 
 
 def _seen_from(root: Path, file: Path) -> str:

@@ -1,7 +1,9 @@
 """What a person sees while a run goes on, and its report at the end."""
 
+import logging
 import shlex
 import sys
+from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
@@ -22,9 +24,26 @@ from pytest_passatk.report import table
 from pytest_passatk.report.glyphs import glyphs_for
 from pytest_passatk.sampling.exchange import Exchange
 
+LOG = logging.getLogger("pytest_passatk")
 REPAINT_SECONDS = 0.1
 FIRST_LINE_SECONDS = 2.0  # into a log; each further line after twice the time, at most a minute
 LONGEST_PAUSE_SECONDS = 60.0
+
+
+class Kept(logging.Handler):
+    """Keeps warnings for the thread that may write: models warn from threads of their own.
+
+    Args:
+        warnings: gets their lines.
+    """
+
+    def __init__(self, warnings: deque[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._warnings = warnings
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        self._warnings.append(record.getMessage())
 
 
 class Screen:
@@ -42,6 +61,9 @@ class Screen:
         self.quiet = self.reporter is None or config.get_verbosity() < 0
         self.live = not self.quiet and self._can_paint()
         self._painted = False
+        self._warnings: deque[str] = deque()
+        self._kept = Kept(self._warnings)
+        LOG.addHandler(self._kept)
         self._pause = FIRST_LINE_SECONDS
         self._next = monotonic()
 
@@ -65,7 +87,7 @@ class Screen:
         for spec, suites in groupby(books.plan.suites, key=lambda suite: suite.model):
             info = self.exchange.models[spec].info
             versions = ", ".join(f"{library} {version}" for library, version in info.versions.items())
-            placed = "" if info.device == "none" else f", {info.dtype} on {info.device}"
+            placed = "" if info.device in {"none", "server"} else f", {info.dtype} on {info.device}"
             self._say(f"passatk: model {info.name}, backend {info.backend} ({versions}){placed}")
             for suite in suites:
                 reused = books.reused[suite.key]
@@ -86,6 +108,11 @@ class Screen:
         """Say what a person should know although no test shows it."""
         self._say(f"passatk: {line}")
 
+    def pass_on(self) -> None:
+        """Say what models and servers warned of since the last time."""
+        while self._warnings:
+            self.tell(self._warnings.popleft())
+
     def complain(self, message: str) -> None:
         """Show an error that no item can carry."""
         if self.reporter is None:
@@ -95,7 +122,8 @@ class Screen:
             self.reporter.write_line(f"ERROR: {message}", red=True)
 
     def tick(self) -> None:
-        """Show progress, where it is time to."""
+        """Show progress, where it is time to, and warnings at once."""
+        self.pass_on()
         now = monotonic()
         if self.quiet or now < self._next:
             return
@@ -124,7 +152,9 @@ class Screen:
             self._painted = False
 
     def summarize(self, summaries: Sequence[SuiteSummary], run: int | None, store: Path | None) -> None:
-        """Write the table of every suite, and where its samples are."""
+        """Write what is left of the warnings, the table of every suite, and where its samples are."""
+        LOG.removeHandler(self._kept)
+        self.pass_on()
         if self.reporter is None or not summaries:
             return
         writer = self.reporter._tw  # noqa: SLF001 - the width has no public view

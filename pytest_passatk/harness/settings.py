@@ -87,6 +87,7 @@ class Settings:
             raise UsageError(
                 f"{suite.file}: {suite.body.__name__}: which model? Name one with --model: tiny (the embedded one), "
                 "hf:PATH_OR_ID (transformers), vllm:PATH_OR_ID, PATH_OR_ID (whichever of these is installed), "
+                "openai:NAME (a server, with --base-url), "
                 "replay:FILE (saved completions), or pkg.mod:name (your own)"
             )
         return model

@@ -80,10 +80,14 @@ class OpenaiModel:
             self._work = Background(lambda deliver: self._answer(requests, deliver))
             yield from self._work
 
-    def close(self) -> None:
-        """Cancel what is in flight; any thread may ask for it."""
+    def stop(self) -> None:
+        """Cancel what is in flight (see `core.protocols.Stoppable`)."""
         if self._work:
             self._work.stop()
+
+    def close(self) -> None:
+        """Cancel what is in flight; nothing else is held."""
+        self.stop()
 
     async def _survey(self) -> None:
         if not self._known:

@@ -131,3 +131,26 @@ def test_an_interrupted_session_ends_with_requests_in_flight(tmp_path: Path) -> 
         server.asked.clear()
         status, said = run(tmp_path, server)
         assert (status, len(server.asked)) == (0, 4), said
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_what_servers_cause_is_said_while_the_run_goes_on(tmp_path: Path, workers: str) -> None:
+    def script(asked: Asked) -> Reply:
+        return add(asked) if "seed" not in asked.body else refuse(400, "seed: not supported")
+
+    with serving(script) as server:
+        status, said = run(tmp_path, server, "-n", workers)
+    assert status == 0, said
+    assert f"passatk: {server.url}/v1 takes no seeds, so that the same command" in said
+
+
+def test_a_password_that_was_typed_is_written_nowhere(tmp_path: Path) -> None:
+    with serving(add) as server:
+        secret = server.url.replace("://", "://me:hunter2@") + "/v1?token=hunter3"
+        status, said = run(tmp_path, server, "--base-url", secret)
+    assert status == 0, said
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path for path in kept for word in (b"hunter2", b"hunter3") if word in path.read_bytes()] == []
+    assert "hunter" not in said
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert f"--base-url '{server.url.replace('://', '://…@')}/v1?…'" in report["run"]["command"]
