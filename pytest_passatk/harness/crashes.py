@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_passatk.core.plan import ProblemKey
-from pytest_passatk.harness.status import RERUN
+from pytest_passatk.harness.status import DIED
 
 MOST = 2  # deaths at one problem; one more, and it counts as their cause
 
@@ -34,13 +34,15 @@ class Crashes:
                 "it again; the same command gets its samples from the store"
             )
             return None
-        report.outcome = RERUN  # type: ignore[assignment]  # as the hook's own documentation says
+        report.outcome = "rerun"  # type: ignore[assignment]  # as the hook's own documentation says
+        report.when = "teardown"  # closes what JUnit files have of this attempt
         report.longrepr = f"worker {worker} died while it ran {name}"
+        report.user_properties.append((DIED, worker))
         return f"worker {worker} died while it ran {name}; it is put back, with the samples and verdicts that it has"
 
     def note(self, report: pytest.TestReport) -> None:
         """Take note of a report that says what became of a test."""
-        if report.outcome != RERUN and (report.when == "call" or not report.passed):
+        if report.when == "call" or report.failed or report.skipped:
             self._reported.add(plain_name(report.nodeid))
 
     def find_lost(self, planned: Iterable[ProblemKey]) -> list[str]:

@@ -4,15 +4,13 @@ import pytest
 from _pytest.terminal import TerminalReporter  # pytest 8.3 does not export it
 
 # User properties: they reach JUnit files and other processes.
-RERUN = "rerun"  # the outcome of a test that is going to run again
-STAGES = ("setup", "call", "teardown")  # of a test; what is said of a dead worker's test belongs to none
-SOLVED, SAMPLES, FORGEABLE = "passatk.solved", "passatk.samples", "passatk.forgeable"
+SOLVED, SAMPLES, FORGEABLE, DIED = "passatk.solved", "passatk.samples", "passatk.forgeable", "passatk.died"
 
 
 def item_status(report: pytest.TestReport, *, quiet: bool) -> tuple[str, str, str] | None:
     """A problem as `solved/n`; with `-q` a dot, as any test; or that it runs again. `None` for anything else."""
-    if report.outcome == RERUN and report.when not in STAGES:
-        return RERUN, "R", "RERUN"
+    if DIED in dict(report.user_properties):
+        return "rerun", "R", "RERUN"
     if report.when != "call" or not report.passed or hasattr(report, "wasxfail"):
         return None
     told = dict(report.user_properties)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections import Counter
 from collections.abc import Callable
@@ -319,6 +320,12 @@ def write_deadly(sessions: Sessions, moment: int, deaths: int, item: str = "test
     sessions.write(SLOW_SUITE)
 
 
+def named(sessions: Sessions) -> list[str]:
+    """The problems of the JUnit file."""
+    file = (sessions.pytester.path / "junit.xml").read_text()
+    return [re.sub(r".*\[|\]", "", name) for name in re.findall(r'<testcase.*? name="([^"]*)"', file)]
+
+
 MOMENTS = {"sampling": (2, "half"), "judging": (12, "never")}  # samples drawn, and the problem that waits for its own
 
 
@@ -340,10 +347,11 @@ def test_a_problem_whose_worker_died_runs_again(
     sessions = make_sessions(2)
     write_deadly(sessions, moment, deaths=1, item=f"test_fake[{item}]")
     monkeypatch.setenv("FAKE_DELAY", "0.1")
-    result = sessions.run(*MODES[mode], "--dist", how, "--passatk-judges", "1")
+    result = sessions.run(*MODES[mode], "--dist", how, "--passatk-judges", "1", "--junitxml", "junit.xml")
     assert result.ret == 0
     assert (sessions.pytester.path / "died-0").exists()
     assert result.parseoutcomes() == {"passed": 3, "rerun": 1}
+    assert sorted(named(sessions)) == sorted([*ALL, item]), "the attempt that died is there, too"
     result.stdout.fnmatch_lines(
         [f"*passatk: worker gw? died while it ran test_suite.py::test_fake?{item}?; it is put back*"]
     )
