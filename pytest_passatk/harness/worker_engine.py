@@ -40,8 +40,9 @@ class WorkerEngine:
         with suppress(PassatkError, EOFError, OSError, KeyboardInterrupt):
             while self._sampler.is_alive() and not (at_once or self._link.is_over()):
                 self._sampler.join(PATIENCE)
-        self._sampler.stop()
-        self._sampler.join(LEAVING_SECONDS)
+        if self._sampler.is_alive():
+            self._sampler.stop()
+            self._sampler.join(LEAVING_SECONDS)
 
     def _load(self, spec: str) -> Model:
         model = load(spec, self._settings.model_options)
