@@ -109,6 +109,14 @@ class Model(Protocol):
 
 
 @runtime_checkable
+class Stoppable(Protocol):
+    """A model whose work another thread can end, even between two completions or while its engine starts."""
+
+    def stop(self) -> None:
+        """Let a running `sample` end soon: it returns, whatever is unanswered. The model is closed after that."""
+
+
+@runtime_checkable
 class Briefed(Protocol):
     """A model that learns what a run is going to ask before it is asked; its `info` is read after that."""
 

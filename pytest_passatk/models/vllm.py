@@ -1,5 +1,6 @@
 """The backend `vllm:PATH_OR_ID`: vLLM in offline mode, one engine with every request in flight at once."""
 
+import atexit
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
@@ -8,7 +9,7 @@ from importlib.util import find_spec
 from pytest_passatk.core.errors import MissingExtraError, ModelError, PassatkError
 from pytest_passatk.core.protocols import ModelInfo, ModelOptions
 from pytest_passatk.core.sample import Completion, Request
-from pytest_passatk.models import admit, chat, config, hf_load, vllm_arguments, vllm_arms, vllm_setup
+from pytest_passatk.models import admit, chat, config, hf_load, vllm_arguments, vllm_arms, vllm_engine, vllm_setup
 from pytest_passatk.models.hf_text import Text
 from pytest_passatk.models.source import Source, describe_adapter, locate, locate_adapters
 from pytest_passatk.models.vllm_engine import Engine
@@ -47,6 +48,7 @@ class VllmModel:
         self._config = config.read(source.folder)
         self._template = chat.load_template(source.folder, options.chat_template)
         self._engine: Engine | None = None
+        self._starting = self._stopped = False
 
     @property
     def info(self) -> ModelInfo:
@@ -81,8 +83,7 @@ class VllmModel:
 
     def sample(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Answer every request, each completion as it finishes (see `core.protocols.Model`)."""
-        if not requests:
-            return
+        self._stopped = False
         flights: list[Flight] = []
         for request in requests:
             try:
@@ -94,10 +95,20 @@ class VllmModel:
                 yield from self._ready(max(flight.length for flight in flights)).sample(wave)
             except ModelError:
                 self.close()  # a broken engine answers nothing more, but another may
-                raise
+                if not self._stopped:
+                    raise
+
+    def stop(self) -> None:
+        """Let the sampling of another thread end soon (see `core.protocols.Stoppable`)."""
+        self._stopped = True
+        if self._engine:
+            self._engine.stop()
+        elif self._starting:
+            atexit.register(vllm_engine.leave_fast)
+            vllm_engine.end_processes()
 
     def close(self) -> None:
-        """Stop the engine, and the processes that it may have started; another thread's sampling ends there."""
+        """Stop the engine, and the processes that it may have started."""
         engine, self._engine = self._engine, None
         if engine:
             engine.close()
@@ -141,7 +152,11 @@ class VllmModel:
                 needed, min(2 * self._engine.length, self.info.context or needed)
             )  # lest it grow in small steps
             self.close()
+        self._starting = True
         self._engine = self._engine or self._start(needed)
+        self._starting = False
+        if self._stopped:
+            self._engine.stop()  # it was starting when that was asked
         return self._engine
 
     def _start(self, needed: int | None) -> Engine:

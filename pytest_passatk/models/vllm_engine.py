@@ -1,5 +1,6 @@
 """Requests through vLLM's offline engine, one step at a time."""
 
+import atexit
 import gc
 import os
 import warnings
@@ -7,17 +8,18 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from threading import Lock
+from multiprocessing import active_children
 from time import perf_counter
+from traceback import clear_frames, walk_tb
 from typing import Any
 
-from pytest_passatk.core.errors import ModelError, OutOfContextError
+from pytest_passatk.core.errors import ModelError
 from pytest_passatk.core.sample import Completion, FinishReason
-from pytest_passatk.models import admit, vllm_failure, vllm_log
+from pytest_passatk.models import admit, vllm_failure, vllm_log, vllm_watch
 from pytest_passatk.models.vllm_flight import Flight
 
 DEPTH = 8  # requests that the engine gets, for each that it can run at once: its queue is never short, nor long
-PATIENCE = 1.0  # seconds that a stop waits for the step in hand
+PATIENCE = 0.5  # seconds that vLLM's processes have to end where the run was interrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,10 @@ class Seat:
     flight: Flight
     taken: float
     name: str
+
+
+class RefusedError(ModelError):
+    """The engine takes no such request; others it may."""
 
 
 class Engine:
@@ -46,28 +52,27 @@ class Engine:
         self._name = name
         self._adapters = adapters
         self._logprobs = logprobs
-        self._lock = Lock()  # a step is taken, or the engine is stopped
-        self._stopped = False
+        self._stopped = self._busy = False
         self._log = vllm_log.end_of_log()
         self._engine = _start(name, arguments, self._log)
-        self._first = _watch(self._engine.engine_core)
+        self._first = vllm_watch.watch(self._engine.engine_core, lambda: self._stopped)
         self._load_adapters()
         config = self._engine.vllm_config
         self.length = int(config.model_config.max_model_len)
         self._depth = DEPTH * int(config.scheduler_config.max_num_seqs)
-        self._room = _room(config)
 
     def sample(self, flights: Iterable[Flight]) -> Iterator[Completion]:
         """Answer every request, each completion as it finishes. Raises ModelError where the engine breaks."""
         waiting = deque(enumerate(flights))
         seats: dict[str, Seat] = {}
+        self._busy = True
         try:
             while (waiting or seats) and not self._stopped:
                 while waiting and len(seats) < self._depth:
                     number, flight = waiting.popleft()
                     try:
                         seats[str(number)] = self._seat(str(number), flight)
-                    except OutOfContextError as error:
+                    except RefusedError as error:
                         yield admit.abort(flight.request, error)
                 for output in self._step():
                     if output.finished:
@@ -76,20 +81,24 @@ class Engine:
             with suppress(Exception):  # an engine that broke may not be able to abort either
                 self._engine.abort_request(list(seats))
             self._first.clear()
+            self._busy = bool(seats)
+
+    def stop(self) -> None:
+        """Let the sampling of another thread end at its next step."""
+        self._stopped = True
 
     def close(self) -> None:
-        """Stop the engine, and its processes where it has any; the sampling of another thread ends at its next step."""
+        """Stop the engine, and its processes where it has any: at once where it was stopped at work."""
+        hurry = {"timeout": PATIENCE} if self._stopped or self._busy else {}
+        if self._engine is not None:
+            with suppress(Exception):  # it may be gone by itself
+                self._engine.engine_core.shutdown(**hurry)
+        self._engine = None
+        if not hurry:
+            gc.collect()
+        gc.freeze()  # vLLM has thawed what it froze, and each later collection would take long
+        atexit.register(leave_fast if self._stopped else gc.unfreeze)
         self._stopped = True
-        free = self._lock.acquire(timeout=PATIENCE)
-        try:
-            if self._engine is not None:
-                with suppress(Exception):  # it may be gone by itself
-                    self._engine.engine_core.shutdown()
-            self._engine = None
-        finally:
-            if free:
-                self._lock.release()
-        gc.collect()
 
     def _load_adapters(self) -> None:
         for adapter in filter(None, self._adapters.values()):
@@ -100,34 +109,27 @@ class Engine:
                 raise ModelError(f"--adapter {adapter.lora_path}: vLLM does not take it ({error})") from error
 
     def _seat(self, number: str, flight: Flight) -> Seat:
-        """Hand a request to the engine. Raises OutOfContextError where its memory could never hold it."""
+        """Hand a request to the engine. Raises RefusedError where it takes no such request."""
         request = flight.request
-        if self._room is not None and flight.length > self._room:
-            raise OutOfContextError(
-                f"{request.problem_id}: prompt and completion may take {flight.length} tokens, but the cache of vLLM "
-                f"holds {self._room}; give it more memory with --passatk-model-args gpu_memory_utilization=… (on a CPU "
-                "kv_cache_memory_bytes=…), or ask for fewer tokens"
-            )
         taken = perf_counter()
         try:
             name = self._engine.add_request(
                 number, {"prompt_token_ids": list(flight.prompt)}, self._params(flight),
                 lora_request=self._adapters[request.arm],
             )  # fmt: skip
-        except ValueError as error:
-            raise OutOfContextError(f"{request.problem_id}: vLLM does not take the request ({error})") from error
         except Exception as error:
-            raise vllm_failure.fail_run(self._name, error, vllm_log.last_error(self._log)) from error
+            if _is_fatal(error):
+                raise vllm_failure.fail_run(self._name, error, vllm_log.last_error(self._log)) from error
+            raise RefusedError(f"{request.problem_id}: vLLM does not take the request ({error})") from error
         return Seat(flight, taken, str(name))
 
     def _step(self) -> list[Any]:
-        with self._lock:
+        try:
+            return list(self._engine.step())
+        except Exception as error:
             if self._stopped:
                 return []
-            try:
-                return list(self._engine.step())
-            except Exception as error:
-                raise vllm_failure.fail_run(self._name, error, vllm_log.last_error(self._log)) from error
+            raise vllm_failure.fail_run(self._name, error, vllm_log.last_error(self._log)) from error
 
     def _params(self, flight: Flight) -> Any:
         """The request's sampling parameters in vLLM's words; one sample a request, as only its last step matters."""
@@ -168,16 +170,11 @@ class Engine:
 
 def _start(name: str, arguments: Mapping[str, Any], log: int) -> Any:
     """The engine. What vLLM preloads into child processes on a CPU is taken back: it has none there."""
-    from vllm.engine.arg_utils import EngineArgs  # noqa: PLC0415 - heavy
-    from vllm.usage.usage_lib import UsageContext  # noqa: PLC0415
-    from vllm.v1.engine.llm_engine import LLMEngine  # noqa: PLC0415
-
     preload = os.environ.get("LD_PRELOAD")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a run that turns warnings into errors must not trip over vLLM's own
-            # As for vLLM's own `LLM`: any other context gets the small batches of a server.
-            return LLMEngine.from_engine_args(EngineArgs(**arguments), UsageContext.LLM_CLASS)
+            return _create(arguments)
     except Exception as error:
         raise vllm_failure.fail_start(name, error, vllm_log.last_error(log)) from error
     finally:
@@ -187,23 +184,48 @@ def _start(name: str, arguments: Mapping[str, Any], log: int) -> Any:
             os.environ["LD_PRELOAD"] = preload
 
 
-def _watch(core: Any) -> dict[str, float]:
-    """Note when each request brings its first token, by the clock; what vLLM itself keeps of it costs more."""
-    first: dict[str, float] = {}
-    get_output = core.get_output
+def _create(arguments: Mapping[str, Any]) -> Any:
+    from vllm.engine.arg_utils import EngineArgs  # noqa: PLC0415 - heavy
+    from vllm.usage.usage_lib import UsageContext  # noqa: PLC0415
+    from vllm.v1.engine.llm_engine import LLMEngine  # noqa: PLC0415
 
-    def get_and_note() -> Any:
-        found, now = get_output(), perf_counter()
-        first.update((output.request_id, now) for output in found.outputs if output.prefill_stats is not None)
-        return found
+    try:
+        # As vLLM's own `LLM` does: in any other context it takes the small batches of a server.
+        return LLMEngine.from_engine_args(EngineArgs(**arguments), UsageContext.LLM_CLASS)
+    except Exception as error:
+        _clear(error)
+        raise
 
-    core.get_output = get_and_note
-    return first
+
+def _clear(error: Exception) -> None:
+    """Free what a failed start leaves: its memory, and the sockets to its processes, which vLLM 0.32 forgets."""
+    for frame, _ in walk_tb(error.__traceback__):
+        context = getattr(frame.f_locals.get("self"), "ctx", None)
+        if context is not None:
+            context.destroy(linger=0)
+    clear_frames(error.__traceback__)
+    gc.collect()
 
 
-def _room(config: Any) -> int | None:
-    """The tokens that the cache can hold of one request: one block of it is never used."""
-    share = getattr(config.cache_config, "kv_cache_max_concurrency", None)
-    if share is None:
-        return None
-    return int(share * config.model_config.max_model_len) - int(config.cache_config.block_size)
+def end_processes() -> None:
+    """End the processes of engines, those that are still starting too, with their children."""
+    for process in active_children():
+        if process.name.startswith("EngineCore") and process.pid:
+            from vllm.utils.system_utils import kill_process_tree  # noqa: PLC0415 - heavy
+
+            kill_process_tree(process.pid)
+
+
+def leave_fast() -> None:
+    """End Python without a last look for garbage, which takes seconds that an interrupted run does not have.
+
+    Libraries that miss what they left there complain: nobody reads it.
+    """
+    gc.freeze()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def _is_fatal(error: Exception) -> bool:
+    from vllm.v1.engine.exceptions import EngineDeadError  # noqa: PLC0415 - heavy
+
+    return isinstance(error, EngineDeadError)

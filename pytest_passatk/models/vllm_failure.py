@@ -23,7 +23,8 @@ REMEDIES = (  # the first that fits
     ),
     Remedy(
         ("free memory on device", "available memory on node", "memory profiling"),
-        f"something else holds memory there: end it, or ask for less with {ARGS} gpu_memory_utilization=…",
+        f"end what else holds memory there, or ask for less: {ARGS} gpu_memory_utilization=… (on a CPU "
+        "kv_cache_memory_bytes=…)",
     ),
     Remedy(
         ("out of memory", "outofmemory", "allocate memory", "defaultcpuallocator", "bad_alloc", "memoryerror"),

@@ -8,7 +8,7 @@ from functools import partial
 from threading import Semaphore, Thread
 
 from pytest_passatk.core.errors import JudgeError, ModelError, PassatkError
-from pytest_passatk.core.protocols import Model
+from pytest_passatk.core.protocols import Model, Stoppable
 from pytest_passatk.core.sample import Request
 from pytest_passatk.core.verdict import Verdict
 from pytest_passatk.judging import JudgePool, Task
@@ -30,6 +30,7 @@ class Sampler(Thread):
         self.find_model = find_model
         self.owner = owner
         self._stopped = False
+        self._model: Model | None = None
 
     def run(self) -> None:
         """Sample until everything is answered, the run ends, or a model fails."""
@@ -43,8 +44,11 @@ class Sampler(Thread):
             self._fail(ModelError(f"{message}\n{trace}"))
 
     def stop(self) -> None:
-        """Ask for no more than the completion in hand."""
+        """Ask for no more than the completion in hand, or not even for that where the model can be stopped."""
         self._stopped = True
+        model = self._model
+        if isinstance(model, Stoppable):
+            model.stop()
 
     def _sample(self) -> None:
         with ExitStack() as opened:
@@ -53,6 +57,7 @@ class Sampler(Thread):
                 if model is None or work.model != spec:
                     opened.close()
                     model, spec = opened.enter_context(closing(self.find_model(work.model))), work.model
+                    self._model = model
                 self._drain(model, work.requests)
 
     def _drain(self, model: Model, requests: Sequence[Request]) -> None:
@@ -67,13 +72,15 @@ class Sampler(Thread):
         finally:
             if isinstance(completions, Generator):
                 completions.close()  # an iterator that stops early must not wait for the garbage collector
-        for request in missing.values():
+        for request in () if self._stopped else missing.values():
             raise ModelError(
                 f"{model.info.backend}:{model.info.name} left {len(missing)} requests without an answer, the first "
                 f"of them {request.problem_id}#{request.index}; the same command asks for them again"
             )
 
     def _fail(self, error: PassatkError) -> None:
+        if self._stopped:
+            return  # what breaks while it is being stopped is no failure
         with suppress(PassatkError, EOFError, OSError):  # the run has ended, or its controller
             self.desk.fail(error)
 
