@@ -6,7 +6,6 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -364,8 +363,8 @@ def test_a_worker_that_replaces_another_takes_its_gpu(
     make_sessions: MakeSessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sessions = make_sessions(1)
-    write_deadly(sessions, 2, deaths=1)
-    monkeypatch.setenv("FAKE_DELAY", "0.05")
+    write_deadly(sessions, 2, deaths=1, item="test_fake[always]")
+    monkeypatch.setenv("FAKE_DELAY", "0.1")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     assert sessions.run(*APART).ret == 0
     assert pinned(sessions) == {"gw0": "3", "gw1": "3"}
@@ -413,8 +412,16 @@ def test_the_shard_of_a_dead_worker_goes_to_the_other(
     assert {line["worker"] for line in engines(sessions)} == {"gw0", "gw1"}
     assert sorted(set(sessions.log)) == kept(sessions), said
     assert len(kept(sessions)) == 12
-    wait_for(partial(_is_gone, sessions))
+    wait_for(lambda: not running(sessions))
 
 
-def _is_gone(sessions: Sessions) -> bool:
-    return not running(sessions)
+def test_a_worker_without_items_may_die_while_it_samples(make_sessions: MakeSessions) -> None:
+    sessions = make_sessions(2)
+    sessions.write()
+    process = sessions.start(*APART, "--dist", "loadfile", FAKE_DELAY="0.2")
+    wait_for(lambda: len(engines(sessions)) == 2 and len(sessions.log) >= 2, process)
+    os.kill(next(line["pid"] for line in engines(sessions) if line["worker"] == "gw1"), signal.SIGKILL)
+    said = end(process)
+    assert process.returncode == 0, said
+    assert sessions.counts() == ALL
+    assert len(sessions.log) <= 12 + 1
