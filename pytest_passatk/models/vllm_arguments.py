@@ -26,6 +26,7 @@ IN_PARTS = {  # what makes vLLM read a prompt in parts
 CACHE_TOKENS = 32_768  # on a CPU: room for that many tokens, or for one request if that is more
 LEAST_CACHE = 64 * 2**20  # bytes
 BLOCK = 128  # tokens of the cache that vLLM hands out together on a CPU; one block is never used
+CPU_ROWS = 128  # requests that a CPU runs at once
 CPU_BATCH = 2048  # tokens that a CPU reads in one step, unless a single prompt is longer
 
 
@@ -109,7 +110,7 @@ def _on_cpu(setting: Setting, own: Mapping[str, Any]) -> dict[str, Any]:
     What is read in one step holds the longest request beside one token of each other: a request that was put off for
     want of memory comes back with its completion so far, and must find room in one piece, too.
     """
-    rows = int(own.get("max_num_seqs") or 128)
+    rows = int(own.get("max_num_seqs") or min(CPU_ROWS, own.get("max_num_batched_tokens") or CPU_ROWS))
     arguments: dict[str, Any] = {
         "enforce_eager": True,
         "enable_chunked_prefill": False,

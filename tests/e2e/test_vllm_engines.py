@@ -1,6 +1,5 @@
 """Engines of vLLM that are started, changed and stopped; apart from the shared one, which a stop would break."""
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ import pytest
 from pytest_passatk.core.errors import ModelError
 from pytest_passatk.core.protocols import Model, ModelOptions
 from pytest_passatk.core.sample import Completion, Request
-from pytest_passatk.models import hf, vllm
+from pytest_passatk.models import vllm
 
 pytestmark = pytest.mark.vllm
 
@@ -32,47 +31,6 @@ def test_a_chat_model_reads_its_template(build: Any, tmp_path: Path, ask: Ask) -
     assert chatty.info.chat_template != "none"
     list(chatty.sample(ask("1 + 2", max_tokens=3)))
     chatty.close()
-
-
-def test_an_adapter_gives_the_texts_of_the_merged_weights(
-    random_model: Path, tmp_path: Path, ask: Ask, answer: Answer
-) -> None:
-    adapter, merged = write_adapter(random_model, tmp_path)
-    requests = ask("the quick", temperature=0.0, max_tokens=20)
-    adapted = vllm.load(str(random_model), ModelOptions(adapters={"": str(adapter)}))
-    found = texts(answer(adapted, requests))
-    adapted.close()
-    expected, plain = (texts(answer(hf.load(str(each), ModelOptions()), requests)) for each in (merged, random_model))
-    assert found == expected != plain
-    assert str(adapted.info.adapter).startswith("lora@sha256:")
-
-
-def write_adapter(folder: Path, to: Path) -> tuple[Path, Path]:
-    """A random LoRA adapter in peft's format, and the model into which it is merged."""
-    import torch  # noqa: PLC0415 - heavy
-    from safetensors.torch import load_file, save_file  # noqa: PLC0415
-
-    (lora := to / "lora").mkdir()
-    merged = shutil.copytree(folder, to / "merged")
-    config: dict[str, Any] = {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "r": 4,
-        "lora_alpha": 8,
-        "target_modules": ["q_proj"],
-    }
-    (lora / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
-    weights = load_file(folder / "model.safetensors")
-    tensors: dict[str, Any] = {}
-    generator = torch.Generator().manual_seed(1)
-    for name in [name for name in weights if "q_proj" in name]:
-        stem, (outputs, inputs) = f"base_model.model.{name.removesuffix('.weight')}", weights[name].shape
-        down, up = torch.randn(4, inputs, generator=generator), torch.randn(outputs, 4, generator=generator)
-        tensors |= {f"{stem}.lora_A.weight": down, f"{stem}.lora_B.weight": up}
-        weights[name] += config["lora_alpha"] / config["r"] * up @ down
-    save_file(tensors, lora / "adapter_model.safetensors")
-    save_file(weights, merged / "model.safetensors", metadata={"format": "pt"})
-    return lora, merged
 
 
 def test_the_engine_leaves_nothing_behind_and_starts_again(random_model: Path, ask: Ask, answer: Answer) -> None:
