@@ -24,7 +24,7 @@ IN_PARTS = {  # what makes vLLM read a prompt in parts
     "enable_chunked_prefill": "true", "long_prefill_token_threshold": "N", "max_num_partial_prefills": "N",
 }  # fmt: skip
 CACHE_TOKENS = 32_768  # on a CPU: room for that many tokens, or for one request if that is more
-LEAST_CACHE = 64 * 2**20  # bytes
+LEAST_CACHE, UNKNOWN_CACHE = 64 * 2**20, 256 * 2**20  # bytes
 BLOCK = 128  # tokens of the cache that vLLM hands out together on a CPU; one block is never used
 CPU_ROWS = 128  # requests that a CPU runs at once
 CPU_BATCH = 2048  # tokens that a CPU reads in one step, unless a single prompt is longer
@@ -132,11 +132,11 @@ def _cache_bytes(setting: Setting, rows: int) -> int:
     import torch  # noqa: PLC0415 - heavy
     from transformers import AutoConfig  # noqa: PLC0415 - heavy
 
-    settings = AutoConfig.from_pretrained(setting.source.location, revision=setting.source.commit or "main")
     try:
+        settings = AutoConfig.from_pretrained(setting.source.location, revision=setting.source.commit or "main")
         token = hf_batch.cache_bytes(settings, getattr(torch, setting.dtype).itemsize)
-    except (AttributeError, TypeError):  # a state space has no keys and values, so its settings do not say
-        return 4 * LEAST_CACHE
+    except (AttributeError, TypeError, ValueError):  # state spaces and code of the model's own do not say
+        return UNKNOWN_CACHE
     one = (-(-(setting.length or 0) // BLOCK) + 2) * BLOCK
     many = min(CACHE_TOKENS, rows * one) * token
     return int(max(LEAST_CACHE, one * token, min(many, hf_batch.computer_bytes() // 4)))

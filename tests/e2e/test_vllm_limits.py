@@ -11,7 +11,8 @@ import pytest
 from pytest_passatk.core.errors import ModelError, UsageError
 from pytest_passatk.core.protocols import Model, ModelOptions
 from pytest_passatk.core.sample import Completion, Request
-from pytest_passatk.models import vllm, vllm_setup
+from pytest_passatk.models import vllm, vllm_arguments, vllm_setup
+from pytest_passatk.models.source import Source
 from pytest_passatk.models.vllm import VllmModel
 
 pytestmark = pytest.mark.vllm
@@ -60,6 +61,14 @@ def test_positions_that_stretch_keep_the_whole_context(random_model: Path, tmp_p
     list(model.sample(ask("the", max_tokens=3)))
     assert config(model).model_config.max_model_len == CONTEXT
     model.close()
+
+
+def test_a_model_whose_cache_cannot_be_computed_gets_a_usual_one(tmp_path: Path) -> None:
+    from transformers import MambaConfig  # noqa: PLC0415 - heavy
+
+    MambaConfig(num_hidden_layers=1).save_pretrained(tmp_path)
+    setting = vllm_arguments.Setting(Source("mamba", tmp_path, "", str(tmp_path)), "float32", "cpu", 100)
+    assert vllm_arguments.engine_arguments(setting, ModelOptions())["kv_cache_memory_bytes"] >= 64 * 2**20
 
 
 def test_a_cache_that_holds_few_gives_the_same_samples(
