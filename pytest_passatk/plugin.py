@@ -56,7 +56,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     return None if ours is None or ours.start(session) else True
 
 
-def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, Any] | None:
+def pytest_report_teststatus(
+    report: pytest.TestReport | pytest.CollectReport, config: pytest.Config
+) -> tuple[str, str, Any] | None:
     """Show a problem as `solved/n`."""
     return item_status(report, quiet=config.get_verbosity() < 0)
 

@@ -7,8 +7,10 @@ from _pytest.terminal import TerminalReporter  # pytest 8.3 does not export it
 SOLVED, SAMPLES, FORGEABLE, DIED = "passatk.solved", "passatk.samples", "passatk.forgeable", "passatk.died"
 
 
-def item_status(report: pytest.TestReport, *, quiet: bool) -> tuple[str, str, str] | None:
+def item_status(report: pytest.TestReport | pytest.CollectReport, *, quiet: bool) -> tuple[str, str, str] | None:
     """A problem as `solved/n`; with `-q` a dot, as any test; or that it runs again. `None` for anything else."""
+    if not isinstance(report, pytest.TestReport):  # of a file that cannot be collected
+        return None
     if DIED in dict(report.user_properties):
         return "rerun", "R", "RERUN"
     if report.when != "call" or not report.passed or hasattr(report, "wasxfail"):

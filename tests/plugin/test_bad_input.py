@@ -145,6 +145,7 @@ def test_a_broken_file_keeps_a_suite_from_sampling(sessions: Sessions) -> None:
     sessions.write("import no_such_module", "test_broken.py")
     result = sessions.run()
     assert result.ret == 2
+    result.stdout.fnmatch_lines(["ERROR test_broken.py*"])  # pytest's own line, which follows its own status
     assert sessions.log == []
 
 
