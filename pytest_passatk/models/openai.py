@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 
 from pytest_passatk.core.errors import MissingExtraError, ModelError, UsageError
+from pytest_passatk.core.names import name_some
 from pytest_passatk.core.plan import PlannedSuite
 from pytest_passatk.core.protocols import ModelInfo, ModelOptions
 from pytest_passatk.core.sample import Completion, Request
@@ -122,4 +123,4 @@ class OpenaiModel:
             return
         for name in dict.fromkeys(self._settings.models.values()):
             if server.listed and name not in server.listed:
-                yield f"{server} does not list {name}, but {', '.join(server.listed)}"
+                yield f"{server} does not list {name}, but {name_some(server.listed)}"

@@ -33,7 +33,7 @@ def _read(answer: Any, requests: Sequence[Request], latency: float) -> list[Comp
     choices = _choices(answer)[: len(requests)]
     usage = answer.get("usage") or {}
     tokens = _tokens(choices, int(usage.get("completion_tokens") or 0))
-    whole = usage.get("prompt_tokens")
+    whole = None if usage.get("prompt_tokens") is None else int(usage["prompt_tokens"])
     others = None if whole is None else 0
     return [
         _complete(request, choice, count, whole if request is requests[0] else others, latency)

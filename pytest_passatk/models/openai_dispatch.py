@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from itertools import cycle
 
 from pytest_passatk.core.errors import ModelError, PassatkError
+from pytest_passatk.core.names import name_some
 from pytest_passatk.core.sample import Completion, Request
 from pytest_passatk.models import admit
 from pytest_passatk.models.openai_call import Call, group
@@ -149,17 +150,18 @@ class Dispatcher:
                 return done
             if failure.remedy is not Remedy.AGAIN:
                 return self._settle(server, call, failure, way)
-            if failure.busy and server.answered > answered:  # it works, with more to do than it can
-                failures, answered = 0, server.answered
-            failures += 1
+            works = server.answered > answered
+            failures = 1 if failure.busy and works else failures + 1  # busy: with more to do than it can
             if failures > self.settings.retries:
-                return self._give_up(server, call, failure, works=server.answered > answered)
+                return self._give_up(server, call, failure, works=works)
             await self._wait(server, failure, failures)
+            if failures == 1:  # what it answered until then, it had begun before it failed
+                answered = server.answered
 
     def _settle(self, server: Server, call: Call, failure: Failure, way: tuple[object, ...]) -> list[Completion] | None:
         """What becomes of a call that was refused. Raises ModelError where that concerns all."""
         if failure.remedy is Remedy.STOP:
-            serves = f"; it serves {', '.join(server.listed)}" if failure.status == NOT_FOUND and server.listed else ""
+            serves = f"; it serves {name_some(server.listed)}" if failure.status == NOT_FOUND and server.listed else ""
             raise ModelError(f"{server}: {failure.words}{serves}; {RESUMES}")
         if (learned := server.adapt(failure, call)) or way != (server.manners, server.single):
             if learned:
@@ -180,7 +182,7 @@ class Dispatcher:
 
     async def _wait(self, server: Server, failure: Failure, failures: int) -> None:
         """Wait before the next attempt; a server that is busy, or asks for it, is left alone by all calls."""
-        seconds = server.delay(failures) if failure.pause is None else failure.pause
+        seconds = server.delay(failure, failures)
         if seconds > WORTH_TELLING_SECONDS:
             LOG.warning("%s wants to be left alone for %.0f s: %s", server, seconds, failure.words)
         if failure.busy or failure.pause is not None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
+from math import isfinite
 from typing import Any
 
 from pytest_passatk.models.openai_answer import Garbled
@@ -85,7 +86,7 @@ def _retry_after(headers: Any) -> float | None:
     if not text:
         return None
     try:
-        return max(0.0, float(text))
+        return max(0.0, float(text)) if isfinite(float(text)) else None
     except ValueError:
         pass
     try:

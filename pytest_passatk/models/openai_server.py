@@ -1,6 +1,7 @@
 """One server of a run: what is known of it, and how it does."""
 
 import asyncio
+import logging
 import random
 from collections import deque
 from collections.abc import Mapping
@@ -15,11 +16,12 @@ from pytest_passatk.models.openai_call import Call, Manners, body, path
 from pytest_passatk.models.openai_dialect import ANY
 from pytest_passatk.models.openai_failure import Failure
 from pytest_passatk.models.openai_settings import Settings
-from pytest_passatk.models.openai_words import complains_of
+from pytest_passatk.models.openai_words import Discreet, complains_of
 
 CONNECT_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.5  # doubled after every further failure in a row
 LONGEST_PAUSE_SECONDS = 30.0
+LOGGERS = tuple(map(logging.getLogger, ("httpx", "httpx2")))  # the client's HTTP library logs whole addresses
 ONE_ONLY = "only one completion"  # llama.cpp refuses `n` without naming it
 
 
@@ -51,6 +53,7 @@ class Server:
         self.listed: Mapping[str, Mapping[str, Any]] | None = None
         self.version: str | None = None
         self._client: Any = None
+        self._discreet = Discreet(settings.secrets)
         self._pause_until = 0.0
         self._chance = random.Random()  # its own, not that of samples
 
@@ -69,9 +72,13 @@ class Server:
             timeout=Timeout(seconds, connect=min(CONNECT_SECONDS, seconds)),
             max_retries=0,  # ours know of the other servers
         )
+        for logger in LOGGERS:
+            logger.addFilter(self._discreet)
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        for logger in LOGGERS:
+            logger.removeFilter(self._discreet)
         await self._client.close()
 
     async def ask(self, call: Call) -> list[Completion]:
@@ -102,9 +109,13 @@ class Server:
             return "calls max_tokens max_completion_tokens"
         return ""
 
-    def delay(self, attempt: int) -> float:
-        """Seconds to wait after a failure, the first being number 1: twice as long each time, never quite the same."""
-        return min(FIRST_PAUSE_SECONDS * 2.0 ** (attempt - 1), LONGEST_PAUSE_SECONDS) * self._chance.uniform(0.5, 1)
+    def delay(self, failure: Failure, attempt: int) -> float:
+        """Seconds to wait after a failure, the first being number 1: as the server says, and at least a pause of ours.
+
+        Ours is twice as long each time, never quite the same.
+        """
+        ours = min(FIRST_PAUSE_SECONDS * 2.0 ** (attempt - 1), LONGEST_PAUSE_SECONDS) * self._chance.uniform(0.5, 1)
+        return max(ours, failure.pause or 0.0)
 
     def pause(self, seconds: float) -> None:
         """Ask nothing more for some time."""

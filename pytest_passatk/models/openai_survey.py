@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 from pytest_passatk.core.errors import ModelError
+from pytest_passatk.core.names import name_some
 from pytest_passatk.models.openai_dialect import ANY, DIALECTS
 from pytest_passatk.models.openai_failure import Remedy, classify
 from pytest_passatk.models.openai_server import Server
@@ -65,7 +66,7 @@ async def _get(server: Server, path: str, settings: Settings, *, root: bool = Fa
         if failure.status is None or attempt > settings.retries:
             server.dead = failure.words
             return None
-        await asyncio.sleep(server.delay(attempt) if failure.pause is None else failure.pause)
+        await asyncio.sleep(server.delay(failure, attempt))
     return None
 
 
@@ -81,4 +82,4 @@ def _check(server: Server, listed: Mapping[str, Any], settings: Settings) -> Non
     """Raises ModelError where a server does not list what the run asks for."""
     for name in settings.models.values():
         if name not in listed:
-            raise ModelError(f"{server} does not serve {name!r}, but {', '.join(listed)}; name one of these")
+            raise ModelError(f"{server} does not serve {name!r}, but {name_some(listed)}; name one of these")

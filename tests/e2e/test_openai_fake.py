@@ -1,5 +1,7 @@
 """The openai: backend against a fake server that misbehaves on purpose."""
 
+import json
+import logging
 import re
 from base64 import b64encode
 from collections import Counter
@@ -11,6 +13,7 @@ from itertools import count
 from threading import Barrier, Condition, Event
 from threading import enumerate as enumerate_threads
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -107,6 +110,7 @@ PASSING = {
     "429": refuse(429, "slow down", headers={"retry-after": "0"}),
     "429 until a date": refuse(429, "slow", headers={"retry-after": format_datetime(datetime.now(UTC), usegmt=True)}),
     "429 until nobody knows": refuse(429, "slow", headers={"retry-after": "soon"}),
+    "429 for ever": refuse(429, "slow", headers={"retry-after": "inf"}),
     "500": refuse(500, "oops"),
     "503 in another form": Reply("<html>bad gateway</html>", 503, {"content-type": "text/html"}),
     "408": refuse(408, "late"),
@@ -117,6 +121,9 @@ PASSING = {
     "other JSON": Reply([1, 2]),
     "a number for a text": Reply({"choices": [{"message": {"content": 5}, "finish_reason": "stop"}]}),
     "broken off": Reply({"choices": [{"message": {"content": "x"}, "finish_reason": "abort"}]}),
+    "prompt tokens without numbers": Reply(
+        {"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": "x"}}
+    ),
     "tokens without numbers": Reply({"choices": [{"message": {"content": "x"}}], "usage": {"completion_tokens": "x"}}),
 }
 
@@ -145,6 +152,19 @@ def test_a_busy_server_is_left_alone_for_as_long_as_it_says(
         answer(model_at(server.url), ask("p"))
     assert pauses == [617.5]
     assert "wants to be left alone for 618 s: 429: slow" in caplog.text
+
+
+def test_a_busy_server_that_asks_for_little_is_left_alone_longer_each_time(
+    ask: Ask, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(openai_server.Server, "pause", lambda _, seconds: pauses.append(seconds))
+    with serving(
+        lambda asked: refuse(429, "slow", headers={"retry-after": "0.001"}) if asked.number < 8 else complete(asked)
+    ) as server:
+        answer(model_at(server.url), ask("p"))
+    assert pauses[0] == 0.001
+    assert pauses[-1] > 0.05
 
 
 def test_a_busy_server_that_gets_on_is_never_given_up(ask: Ask, answer: Answer) -> None:
@@ -373,6 +393,23 @@ def test_the_work_of_a_server_that_dies_goes_to_the_others(
     assert [r.message for r in caplog.records if f"{bad.url}/v1 is dropped" in r.message] != []
 
 
+def test_what_is_in_flight_at_a_server_that_dies_goes_to_the_others(ask: Ask, answer: Answer) -> None:
+    later = Event()
+
+    def dying(asked: Asked) -> Reply:
+        if asked.number == 0:
+            return complete(asked)
+        if asked.number < 3:  # the answer to the first comes while these two wait
+            assert later.wait(PATIENCE)
+        later.set()
+        return refuse(500, "dying")
+
+    with serving(dying) as bad, serving() as good:
+        model = model_at(bad.url, good.url, args={"retries": "2", "n": "1"}, concurrency=3)
+        found = answer(model, [r for at in range(30) for r in ask(f"p{at}", problem=f"p{at}")])
+    assert {c.error for c in found} == {None}
+
+
 def test_the_last_server_that_dies_ends_the_run(ask: Ask, answer: Answer) -> None:
     with serving(lambda _: refuse(500, "dying")) as one, serving(lambda _: refuse(502, "dying")) as two:
         model = model_at(one.url, two.url, args={"retries": "1"})
@@ -396,11 +433,34 @@ def test_closing_cancels_what_is_in_flight(ask: Ask, way: str) -> None:
     assert not [thread for thread in enumerate_threads() if thread.name == "passatk-openai"]
 
 
+def test_a_server_that_tells_tokens_as_text_is_understood(ask: Ask, answer: Answer) -> None:
+    usage = {"prompt_tokens": "4", "completion_tokens": "7"}
+    with serving(lambda asked: complete(asked, "a", usage=usage)) as server:
+        found = answer(model_at(server.url), ask("p"))
+    assert [(c.prompt_tokens, c.tokens) for c in found] == [(4, 7)]
+
+
+@pytest.mark.parametrize("key", ['quo"te\\slash', "a/b+c=="])
+def test_a_key_is_hidden_however_a_server_writes_it(
+    ask: Ask, answer: Answer, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+
+    def script(asked: Asked) -> Reply:
+        sent = asked.headers["authorization"].partition(" ")[2]
+        return refuse(400, f"{sent} | {json.dumps(sent)[1:-1]} | {quote(sent, '')}")
+
+    with serving(script) as server:
+        found = answer(model_at(server.url), ask("p"))
+    assert str(found[0].error).endswith("400: … | … | …")
+
+
 @pytest.mark.parametrize("user", ["", f"user:{IN_URL[0]}@"], ids=["key", "password"])
 def test_nobody_learns_what_is_secret(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, user: str
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    caplog.set_level(logging.DEBUG)  # so that the libraries of the client log, too
 
     def script(asked: Asked) -> Reply:
         words = f"you sent {asked.headers['authorization']} to {asked.path}, masked sk-very-*****6789"
@@ -420,6 +480,7 @@ def test_nobody_learns_what_is_secret(
     assert re.search(r"you sent (Bearer|Basic) … to /v1/chat/completions\?token=…, masked …", said[0])
     for secret in (sent, KEY, *IN_URL, "sk-very"):
         assert [text for text in said if secret in text] == []
+    assert "HTTP Request: POST" in caplog.text
     assert raised.value.__cause__ is None
 
 
