@@ -10,6 +10,7 @@ from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.names import name_some
 from pytest_passatk.harness.options import OPTIONS, Given, Option
 from pytest_passatk.harness.profile_values import texts
+from pytest_passatk.harness.secrets import mask
 
 FILES = {"passatk.toml": ("profiles",), "pyproject.toml": ("tool", "passatk", "profiles")}  # and the table of profiles
 KNOWN = {option.name: option for option in OPTIONS if option.name != "profile"}  # a profile names no other one
@@ -40,7 +41,7 @@ class Section:
         try:
             found = texts(option, value, self.file.parent)
         except ValueError as error:
-            raise UsageError(f"{where}{value!r}: {error}; wanted: {option.help}") from error
+            raise UsageError(mask(f"{where}{value!r}: {error}; wanted: {option.help}")) from error
         return where, found if option.repeats else ",".join(found)
 
 

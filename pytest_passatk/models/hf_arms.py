@@ -19,7 +19,7 @@ class Arms:
         adapters: by arm; `None` is the model as it is.
 
     Raises:
-        ModelError: an adapter does not fit the model.
+        ModelError: an adapter does not fit the model, or cannot be read.
     """
 
     def __init__(self, network: Any, adapters: Mapping[str, Source | None]) -> None:
@@ -55,6 +55,7 @@ class Arms:
                 self.network = PeftModel.from_pretrained(
                     self.network, adapter.location, adapter_name=name, revision=adapter.commit
                 )
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ModelError(f"--adapter {adapter.location} does not fit the model ({error})") from error
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            raise ModelError(f"--adapter {adapter.location} does not fit the model, or is damaged ({what})") from error
         return name

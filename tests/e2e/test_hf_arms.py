@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_passatk.core.errors import ModelError
 from pytest_passatk.core.protocols import Model, ModelOptions
 from pytest_passatk.core.sample import Completion, Request
 from pytest_passatk.models import hf
@@ -56,6 +57,18 @@ def test_arms_in_one_session_answer_as_each_of_them_alone(
         assert together.info_of(arm) == alone.info
     assert len({found[arm + "stream-p0", 0] for arm in adapters}) == len(adapters), "the arms differ"
     assert together.info == together.info_of("v.1")
+
+
+@pytest.mark.parametrize("damage", ["no kind", "half the weights"])
+def test_a_damaged_adapter_is_named(random_model: Path, tmp_path: Path, ask: Ask, damage: str) -> None:
+    adapter, _ = make_adapter(random_model, tmp_path / "lora", "the", seed=1)
+    if damage == "no kind":
+        (adapter / "adapter_config.json").write_text("{}")
+    else:
+        weights = adapter / "adapter_model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ModelError, match=f"--adapter {adapter} does not fit the model, or is damaged"):
+        list(hf.load(str(random_model), ModelOptions(adapters={"": str(adapter)})).sample(ask("the quick")))
 
 
 def make_adapter(folder: Path, to: Path, prompt: str, *, seed: int) -> tuple[Path, str]:

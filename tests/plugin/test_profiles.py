@@ -200,6 +200,7 @@ WRONG = {
     "number for a flag": ("inline = 3", r"\[profiles.nightly\] inline = 3: must be true or false"),
     "array for one": ('model = ["a", "b"]', r"\[profiles.nightly\] model = \['a', 'b'\]: .* is of a kind that"),
     "table for one": ("n = {a = 1}", r"\[profiles.nightly\] n = \{'a': 1\}: .* is of a kind that"),
+    "password": ('base-url = ["http://a:b@c", [3]]', r"base-url = \['http://…@c', \[3\]\]: \[3\] is of a kind that"),
     "date": ("revision = 2026-01-01", r"\[profiles.nightly\] revision = datetime.date.*: .* is of a kind that"),
     "array in an array": ("k = [[1]]", r"\[profiles.nightly\] k = \[\[1\]\]: \[1\] is of a kind that"),
     "comma in a part": ('model-args = {a = "1,b=2"}', r"model-args = .*: 'a=1,b=2' would be taken apart at its comma"),
