@@ -132,7 +132,7 @@ def bare(model: VllmModel, requests: Sequence[Request]) -> tuple[float, list[str
     from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415
 
     holder: Any = model
-    engine, text = holder._engine._engine, holder._engine._text  # noqa: SLF001 - the same engine is the point
+    engine, text = holder._engine._engine, holder._text  # noqa: SLF001 - the same engine is the point
     prompts = [list(text.encode(request.prompt)) for request in requests]
     texts: dict[str, str] = {}
     start = time.perf_counter()

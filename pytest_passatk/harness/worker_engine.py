@@ -1,10 +1,6 @@
 """The engine that a worker of pytest-xdist has to itself."""
 
-import atexit
-import gc
-import os
 from contextlib import suppress
-from multiprocessing import active_children
 
 from pytest_passatk.core.errors import PassatkError
 from pytest_passatk.core.plan import Plan
@@ -45,20 +41,11 @@ class WorkerEngine:
             while self._sampler.is_alive() and not (at_once or self._link.is_over()):
                 self._sampler.join(PATIENCE)
         if self._sampler.is_alive():
-            atexit.register(_leave_fast)
             self._sampler.stop()
             self._sampler.join(LEAVING_SECONDS)
-            gc.freeze()  # pytest collects garbage five times at its end
 
     def _load(self, spec: str) -> Model:
         model = load(spec, self._settings.model_options)
         if isinstance(model, Briefed):
             model.brief(self._suites[spec])  # the controller has told a person what it has to say
         return model
-
-
-def _leave_fast() -> None:
-    """End this process without taking large libraries apart, which takes seconds; the controller has heard it all."""
-    for process in active_children():  # those of an engine that did not close in time
-        process.kill()
-    os._exit(0)

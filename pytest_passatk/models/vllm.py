@@ -1,6 +1,5 @@
 """The backend `vllm:PATH_OR_ID`: vLLM in offline mode, one engine with every request in flight at once."""
 
-import atexit
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
@@ -104,7 +103,6 @@ class VllmModel:
         if self._engine:
             self._engine.stop()
         elif self._starting:
-            atexit.register(vllm_engine.leave_fast)
             vllm_engine.end_processes()
 
     def close(self) -> None:

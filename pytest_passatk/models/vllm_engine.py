@@ -97,7 +97,7 @@ class Engine:
         if not hurry:
             gc.collect()
         gc.freeze()  # vLLM has thawed what it froze, and each later collection would take long
-        atexit.register(leave_fast if self._stopped else gc.unfreeze)
+        atexit.register(gc.unfreeze)
         self._stopped = True
 
     def _load_adapters(self) -> None:
@@ -214,15 +214,6 @@ def end_processes() -> None:
             from vllm.utils.system_utils import kill_process_tree  # noqa: PLC0415 - heavy
 
             kill_process_tree(process.pid)
-
-
-def leave_fast() -> None:
-    """End Python without a last look for garbage, which takes seconds that an interrupted run does not have.
-
-    Libraries that miss what they left there complain: nobody reads it.
-    """
-    gc.freeze()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _is_fatal(error: Exception) -> bool:
