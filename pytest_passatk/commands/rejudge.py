@@ -79,8 +79,8 @@ def _judge(
     if number is None:
         raise UsageError(
             f"run {run.id} was not judged again: pytest ended with status {status}, and its lines above say why"
-            f"{_hints(suites, altered)}: the command is to be repeated where it was typed, with its files in place: "
-            f"{visible(shown)}"
+            f"{_hints(suites, altered)}: the command is to be repeated where it was typed, with its files in place and "
+            f"the PASSATK_ variables of then: {visible(shown)}"
         )
     return number, altered
 

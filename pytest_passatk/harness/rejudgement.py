@@ -97,9 +97,10 @@ class Rejudgement(Session):
     def _loosen(self, settings: Settings) -> Settings:
         """Settings that no suite refuses, however its defaults changed; `_plan` puts in those of the run."""
         most = max((each.row.n for each in self._recorded.values()), default=1)
+        arms = replace(settings.model_options, adapters={arm: None for _, arm in self._recorded})
         return replace(
-            settings, model="recorded", n=most, ks=(1,), sampling={"temperature": 1.0}, check=False, engines=None,
-            store=Path(self._order.store), json=Path(self._order.report),
+            settings, model="recorded", model_options=arms, n=most, ks=(1,), sampling={"temperature": 1.0}, check=False,
+            engines=None, store=Path(self._order.store), json=Path(self._order.report),
         )  # fmt: skip
 
     def select(self, items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:

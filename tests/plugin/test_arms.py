@@ -79,12 +79,18 @@ def test_the_commands_tell_the_arms_apart(
     store.close()
 
 
+@pytest.mark.parametrize("place", ["command line", "environment"])
 def test_a_run_with_arms_is_judged_again(
-    make_sessions: MakeSessions, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    make_sessions: MakeSessions, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     sessions = make_sessions(0)
     path = sessions.write()
-    sessions.run(*ARMS)
+    if place == "environment":
+        with monkeypatch.context() as then:
+            then.setenv("PASSATK_ADAPTER", ARMS[-1])
+            sessions.run(*ARMS[:-2])
+    else:
+        sessions.run(*ARMS)
     path.write_text(SUITE.replace("assert completion", "assert not completion"))
     monkeypatch.chdir(sessions.pytester.path)
     capfd.readouterr()
