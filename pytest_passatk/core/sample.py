@@ -80,7 +80,7 @@ class Completion:
         stream: copied from the request.
         index: copied from the request.
         text: the completion, without prompt, stop string and special tokens.
-        tokens: generated tokens, the end-of-sequence token included.
+        tokens: generated tokens, the end-of-sequence token included; 0 where the engine does not tell.
         finish_reason: `stop`, `length`, or `abort` when the model could not answer.
         latency: seconds from the moment the engine took the request up to its last token.
         logprob: sum of the log-probabilities (nats) of the generated tokens under the sampled distribution's

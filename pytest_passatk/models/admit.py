@@ -48,6 +48,15 @@ def check_whole(request: Request, length: int, batch: int) -> None:
         )
 
 
-def abort(request: Request, error: PassatkError) -> Completion:
-    """The completion of a request that could not be answered."""
-    return Completion(request.stream, request.index, "", 0, FinishReason.ABORT, 0.0, error=str(error))
+def abort(request: Request, error: PassatkError, *, tokens: int = 0, read: int | None = None) -> Completion:
+    """The completion of a request that could not be answered.
+
+    Args:
+        request: what was asked.
+        error: why there is no answer.
+        tokens: generated nevertheless, as far as the engine tells.
+        read: tokens of the prompt, as `Completion.prompt_tokens` has them.
+    """
+    return Completion(
+        request.stream, request.index, "", tokens, FinishReason.ABORT, 0.0, prompt_tokens=read, error=str(error)
+    )

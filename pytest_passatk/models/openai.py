@@ -103,7 +103,7 @@ class OpenaiModel:
         waves = dict.fromkeys(request.arm for request in requests) if self._settings.apart else (None,)
         for arm in waves:
             asked = [request for request in requests if arm in {None, request.arm}]
-            await Dispatcher(alive, self._settings, deliver).run(asked)
+            await Dispatcher(alive, self._settings, asked, deliver).run()
             alive = [server for server in alive if not server.dead]
 
     def _versions(self, served: str) -> dict[str, str]:

@@ -62,15 +62,19 @@ def _text(choice: Mapping[str, Any]) -> str:
 
 
 def _tokens(choices: Sequence[Mapping[str, Any]], total: int) -> list[int]:
-    """The tokens of each completion: as listed, or shares of the total by length of text, which sum to it."""
+    """The tokens of each completion: as listed, or shares of the total by length of text, which sum to it.
+
+    Each has one at least, its end, where the total allows it: none means that the server does not tell.
+    """
     if len(choices) == 1 and total:
         return [total]
     lists = [choice.get("token_ids") or _logprobs(choice) for choice in choices]
     if all(lists):
         return [len(listed or ()) for listed in lists]
+    least = int(total >= len(choices))
     lengths = [len(_text(choice)) + 1 for choice in choices]
-    ends = [total * end // sum(lengths) for end in accumulate(lengths, initial=0)]
-    return [end - start for start, end in pairwise(ends)]
+    ends = [(total - least * len(choices)) * end // sum(lengths) for end in accumulate(lengths, initial=0)]
+    return [least + end - start for start, end in pairwise(ends)]
 
 
 def _logprobs(choice: Mapping[str, Any]) -> list[float] | None:
@@ -85,7 +89,8 @@ def _complete(request: Request, choice: Mapping[str, Any], tokens: int, read: in
     text, reason, logprobs = _text(choice), choice.get("finish_reason"), _logprobs(choice)
     cut = cut_at_stop(text, request.params.stop)  # not every server knows stop strings
     if reason not in ENDED | CUT:
-        return admit.abort(request, ModelError(f"{request.problem_id}: the server ended the answer with {reason!r}"))
+        error = ModelError(f"{request.problem_id}: the server ended the answer with {reason!r}")
+        return admit.abort(request, error, tokens=tokens, read=read)  # they are paid for
     return Completion(
         stream=request.stream,
         index=request.index,

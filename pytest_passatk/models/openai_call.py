@@ -21,6 +21,11 @@ class Call:
         """Stands for all: they differ in index and seed."""
         return self.requests[0]
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """What tells it from all others."""
+        return self.first.stream, self.first.index
+
 
 def group(requests: Sequence[Request], most: int) -> Iterator[list[Call]]:
     """The calls of each problem and arm, none of more than `most` samples; greedy ones are made one by one."""

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import random
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from time import monotonic, perf_counter
@@ -13,12 +12,13 @@ from pytest_passatk.core.sample import Completion
 from pytest_passatk.models.openai_address import Address
 from pytest_passatk.models.openai_answer import read
 from pytest_passatk.models.openai_call import Call, Manners, body, path
+from pytest_passatk.models.openai_clients import CONNECT_SECONDS, Clients
 from pytest_passatk.models.openai_dialect import ANY
 from pytest_passatk.models.openai_failure import Failure
 from pytest_passatk.models.openai_settings import Settings
+from pytest_passatk.models.openai_siblings import Siblings
 from pytest_passatk.models.openai_words import Discreet, complains_of
 
-CONNECT_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.5  # doubled after every further failure in a row
 LONGEST_PAUSE_SECONDS = 30.0
 LOGGERS = tuple(map(logging.getLogger, ("httpx", "httpx2")))  # the client's HTTP library logs whole addresses
@@ -37,7 +37,7 @@ class Server:
         single: whether it gives one completion a request, whatever is asked.
         dead: why it is given up, or an empty text.
         answered: calls that worked out.
-        queue: calls meant for it; another server takes them where it is too slow.
+        siblings: whether the samples of one request differ.
         listed: the models that it lists, by name; `None` where it does not tell.
         version: of its software, where it tells.
     """
@@ -49,10 +49,10 @@ class Server:
         self.single = False
         self.dead = ""
         self.answered = 0
-        self.queue: deque[Call] = deque()
+        self.siblings = Siblings()
         self.listed: Mapping[str, Mapping[str, Any]] | None = None
         self.version: str | None = None
-        self._client: Any = None
+        self._clients = Clients(address, settings)
         self._discreet = Discreet(settings.secrets)
         self._pause_until = 0.0
         self._chance = random.Random()  # its own, not that of samples
@@ -61,17 +61,7 @@ class Server:
         return self.address.shown
 
     async def __aenter__(self) -> Self:
-        """Open a client, which belongs to the running event loop."""
-        from openai import AsyncOpenAI, Timeout  # noqa: PLC0415 - an optional library
-
-        seconds = self.settings.timeout
-        self._client = AsyncOpenAI(
-            api_key=self.settings.key,
-            base_url=self.address.url,
-            default_query=dict(self.address.query),
-            timeout=Timeout(seconds, connect=min(CONNECT_SECONDS, seconds)),
-            max_retries=0,  # ours know of the other servers
-        )
+        """Be ready for requests, all of them in one event loop."""
         for logger in LOGGERS:
             logger.addFilter(self._discreet)
         return self
@@ -79,21 +69,23 @@ class Server:
     async def __aexit__(self, *_: object) -> None:
         for logger in LOGGERS:
             logger.removeFilter(self._discreet)
-        await self._client.close()
+        await self._clients.close()
 
     async def ask(self, call: Call) -> list[Completion]:
         """Make a call. Raises what the client raises, TimeoutError or Garbled; UsageError before anything is sent."""
         asked = body(call, self.settings, self.manners)
         start = perf_counter()
-        async with asyncio.timeout(self.settings.timeout):
-            answer = await self._client.post(path(self.settings), cast_to=object, body=asked)
+        with self._clients.borrow() as client:
+            async with asyncio.timeout(self.settings.timeout):
+                answer = await client.post(path(self.settings), cast_to=object, body=asked)
         return read(answer, call.requests, perf_counter() - start)
 
     async def get(self, path: str, *, root: bool = False) -> Any:
         """What is found at a path of the API, or of the server itself, within the time that a connection may take."""
-        client = self._client.with_options(base_url=self.address.root) if root else self._client
-        async with asyncio.timeout(CONNECT_SECONDS):
-            return await client.get(path, cast_to=object)
+        with self._clients.borrow() as client:
+            place = client.with_options(base_url=self.address.root) if root else client
+            async with asyncio.timeout(CONNECT_SECONDS):
+                return await place.get(path, cast_to=object)
 
     def adapt(self, failure: Failure, call: Call) -> str:
         """Learn from a refusal how to ask; returns what was learned, or nothing where it is the call's own fault."""
@@ -121,7 +113,6 @@ class Server:
         """Ask nothing more for some time."""
         self._pause_until = max(self._pause_until, monotonic() + seconds)
 
-    async def ready(self) -> None:
-        """Wait until a pause is over, each call a little differently long, so that they do not all come at once."""
-        while (left := self._pause_until - monotonic()) > 0:  # noqa: ASYNC110 - the pause may grow meanwhile
-            await asyncio.sleep(left * self._chance.uniform(1, 1.25))
+    def rest(self) -> float:
+        """Seconds left of a pause, for each call a little more, so that they do not all come at once."""
+        return max(0.0, self._pause_until - monotonic()) * self._chance.uniform(1, 1.25)

@@ -126,7 +126,7 @@ def _cost(figures: Figures | None) -> Iterator[str]:
             spent.append(f"{amount(cost.solved_problem)} a solved problem")
         yield f"cost {', '.join(spent)}"
         if cost.untold:
-            yield f"without the prompts of {cost.untold:,} samples"
+            yield f"without untold tokens of {cost.untold:,} samples"
 
 
 def _bands(summary: SuiteSummary, width: int, glyphs: Glyphs, *, whole: bool) -> Table:

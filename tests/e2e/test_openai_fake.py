@@ -231,9 +231,47 @@ def test_a_refusal_is_charged_to_its_problem_in_the_servers_words(ask: Ask, answ
 def test_a_server_that_refuses_the_first_ten_problems_would_refuse_all(ask: Ask, answer: Answer) -> None:
     with serving(lambda _: refuse(400, "temperature must be 1")) as server:
         requests = [request for at in range(500) for request in ask(f"{at}", problem=f"{at}")]
-        with pytest.raises(ModelError, match=r"refused the first 10 problems.*temperature must be 1"):
+        with pytest.raises(ModelError, match=r"none of the first 10 problems.* refused it.*temperature must be 1"):
             answer(model_at(server.url, concurrency=1), requests)
     assert len(server.asked) == 10
+
+
+@pytest.mark.parametrize("reason", ["content_filter", None])
+def test_a_server_whose_first_ten_answers_are_of_no_use_ends_the_run(
+    ask: Ask, answer: Answer, reason: str | None
+) -> None:
+    def script(asked: Asked) -> Reply:
+        return Reply({"choices": [{"message": {"content": "x"}, "finish_reason": reason}] * asked.body["n"]})
+
+    with serving(script) as server:
+        requests = [request for at in range(500) for request in ask(f"{at}", 2, problem=f"{at}")]
+        with pytest.raises(ModelError, match=rf"none of the first 10 problems.* with {reason!r}; .*stop or length"):
+            answer(model_at(server.url, concurrency=1), requests)
+    assert len(server.asked) == 10
+
+
+def test_one_usable_answer_is_reason_to_go_on(ask: Ask, answer: Answer) -> None:
+    def script(asked: Asked) -> Reply:
+        return complete(asked) if asked.number == 5 else Reply({"choices": [{"message": {"content": "x"}}]})
+
+    with serving(script) as server:
+        found = answer(model_at(server.url, concurrency=1), [r for at in range(30) for r in ask("p", problem=f"{at}")])
+    assert [c.error is None for c in found] == [at == 5 for at in range(30)]
+
+
+@pytest.mark.parametrize("differ", [False, True])
+def test_a_server_that_repeats_itself_is_noticed_once(
+    ask: Ask, answer: Answer, caplog: pytest.LogCaptureFixture, *, differ: bool
+) -> None:
+    def script(asked: Asked) -> Reply:
+        texts = ["same"] * asked.body.get("n", 1)
+        return complete(asked, *texts[1:], "other" if differ and asked.prompt == "p9" else "same")
+
+    with serving(script) as server:
+        requests = [r for at in range(40) for r in ask(f"p{at}", 1 + at % 4, problem=f"p{at}")]
+        answer(model_at(server.url), requests)
+    warnings = [r.message for r in caplog.records if "same text" in r.message and "n=1" in r.message]
+    assert len(warnings) == (0 if differ else 1)
 
 
 @pytest.mark.parametrize(
@@ -305,6 +343,19 @@ def test_an_answer_that_ended_for_another_reason_is_an_error(ask: Ask, answer: A
     assert f"p: the server ended the answer with {reason!r}" in str(found[0].error)
 
 
+def test_an_answer_that_was_filtered_is_paid_for(ask: Ask, answer: Answer) -> None:
+    choices = [
+        {"message": {"content": text}, "finish_reason": end} for text, end in (("a", "stop"), ("", "content_filter"))
+    ]
+    with serving(
+        lambda _: Reply({"choices": choices, "usage": {"prompt_tokens": 4, "completion_tokens": 9}})
+    ) as server:
+        found = answer(model_at(server.url), ask("p", 2))
+    assert [c.error is None for c in found] == [True, False]
+    assert (sum(c.tokens for c in found), [c.prompt_tokens for c in found]) == (9, [4, 0])
+    assert found[1].tokens > 0
+
+
 def test_thoughts_that_a_server_takes_apart_are_left_away(ask: Ask, answer: Answer) -> None:
     message = {"content": None, "reasoning_content": "hm"}
     reply = Reply({"choices": [{"message": message, "finish_reason": "length"}], "usage": {"completion_tokens": 3}})
@@ -321,19 +372,19 @@ def test_a_stop_string_that_a_server_does_not_know_is_applied_here(ask: Ask, ans
 
 def test_tokens_that_are_told_in_one_sum_are_shared_by_length(ask: Ask, answer: Answer) -> None:
     def script(asked: Asked) -> Reply:
-        return complete(asked, "a", "b" * 30, "", usage={"prompt_tokens": 4, "completion_tokens": 17})
+        return complete(asked, "a" * 8, "b" * 30, "", usage={"prompt_tokens": 4, "completion_tokens": 17})
 
     with serving(script) as server:
         found = answer(model_at(server.url), ask("p", 3))
     assert sum(c.tokens for c in found) == 17
     assert found[1].tokens == max(c.tokens for c in found)
-    assert found[0].tokens >= found[2].tokens
+    assert found[0].tokens > found[2].tokens > 0
 
 
 def test_a_server_without_usage_tells_no_prompt_tokens(ask: Ask, answer: Answer) -> None:
     with serving(lambda asked: complete(asked, usage=None)) as server:
         found = answer(model_at(server.url), ask("p", 2))
-    assert [c.prompt_tokens for c in found] == [None, None]
+    assert [(c.prompt_tokens, c.tokens) for c in found] == [(None, 0)] * 2
 
 
 def test_no_more_requests_than_allowed_are_open_at_once(ask: Ask, answer: Answer) -> None:
@@ -375,6 +426,50 @@ def test_where_no_server_is_there_the_run_ends_at_once() -> None:
     assert isinstance(model, Briefed)
     with pytest.raises(ModelError, match=rf"no server answers: {gone[0]}/v1: .*{gone[1]}/v1: .*--base-url"):
         model.brief([])
+
+
+def test_a_server_that_wants_to_be_left_alone_keeps_nothing_from_one_that_works(ask: Ask, answer: Answer) -> None:
+    with serving(lambda _: refuse(429, "slow", headers={"retry-after": "40"})) as busy, serving() as free:
+        requests = [r for at in range(100) for r in ask(f"p{at}", 2, problem=f"p{at}")]
+        found = answer(model_at(busy.url, free.url, concurrency=8), requests)
+    assert {c.error for c in found} == {None}
+    assert len(busy.asked) <= 8, "what it had in hand when it refused the first"
+    assert Counter(asked.prompt for asked in free.asked) == {f"p{at}": 1 for at in range(100)}
+
+
+def test_a_call_that_waits_to_be_made_again_is_made_elsewhere(
+    ask: Ask, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai_server, "FIRST_PAUSE_SECONDS", 40.0)
+    with serving(lambda _: refuse(500, "dying")) as bad, serving() as good:
+        found = answer(model_at(bad.url, good.url), [r for at in range(30) for r in ask("p", problem=f"p{at}")])
+    assert {c.error for c in found} == {None}
+    assert len(bad.asked) <= 30
+    assert len(good.asked) == 30
+
+
+def test_a_call_that_fails_everywhere_is_not_passed_on_for_ever(ask: Ask, answer: Answer) -> None:
+    def script(asked: Asked) -> Reply:
+        return refuse(500, "cannot") if asked.prompt == "bad" else complete(asked)
+
+    with serving(script) as one, serving(script) as two:
+        model = model_at(one.url, two.url, args={"retries": "2", "n": "1"}, concurrency=2)
+        found = answer(model, [*ask("bad", problem="bad"), *ask("p", 300)])
+    assert [c.error is None for c in found[1:]] == [True] * 300
+    asked = [asked.prompt for server in (one, two) for asked in server.asked]
+    assert asked.count("bad") <= 6
+
+
+def test_more_requests_than_a_client_has_connections_are_open_at_once(ask: Ask, answer: Answer) -> None:
+    full = Barrier(150)
+
+    def script(asked: Asked) -> Reply:
+        full.wait(PATIENCE)
+        return complete(asked)
+
+    with serving(script) as server:
+        found = answer(model_at(server.url, concurrency=150, args={"n": "1"}), ask("p", 150))
+    assert {c.error for c in found} == {None}
 
 
 def test_the_work_of_a_server_that_dies_goes_to_the_others(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -142,6 +143,17 @@ def test_what_servers_cause_is_said_while_the_run_goes_on(tmp_path: Path, worker
         status, said = run(tmp_path, server, "-n", workers)
     assert status == 0, said
     assert f"passatk: {server.url}/v1 takes no seeds, so that the same command" in said
+
+
+def test_costs_of_a_server_that_tells_no_usage_say_what_they_leave_out(tmp_path: Path) -> None:
+    def script(asked: Asked) -> Reply:
+        reply = add(asked)
+        return replace(reply, body={**reply.body, "usage": None})
+
+    with serving(script) as server:
+        status, said = run(tmp_path, server, "--passatk-price", "0,8")
+    assert status == 0, said
+    assert "without untold tokens of 24 samples" in said
 
 
 def test_a_password_that_was_typed_is_written_nowhere(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def two_engines(trial: Trial) -> None:
 def costs(trial: Trial) -> None:
     said = trial.run().stdout.str()
     assert "cost 36.00 this run, 36.00 all samples, 18.00 a solved problem" in said  # 12 tokens; two problems
-    assert "without the prompts of 12 samples" in said
+    assert "without untold tokens of 12 samples" in said
     assert "cost 0 this run, 36.00 all samples, 18.00 a solved problem" in trial.run().stdout.str()
 
 

@@ -40,7 +40,8 @@ def test_the_cost_of_two_groups_is_that_of_both(
 ) -> None:
     together, apart = Usage.of(ones + others), (Usage.of(ones), Usage.of(others))
     assert together.at(price) == pytest.approx(sum(usage.at(price) for usage in apart))
-    assert together.untold == sum(usage.untold for usage in apart)
+    assert together.untold_read == sum(usage.untold_read for usage in apart)
+    assert together.untold_written == sum(usage.untold_written for usage in apart)
 
 
 def test_a_call_for_several_completions_is_paid_for_once() -> None:
@@ -50,6 +51,13 @@ def test_a_call_for_several_completions_is_paid_for_once() -> None:
 def test_an_answer_that_never_came_costs_what_is_known_of_it() -> None:
     lost = FinishReason.ABORT
     assert Usage.of([completion(3, 7, lost), completion(0, None, lost), completion(5, None)]) == Usage(7, 8, 1)
+
+
+def test_a_completion_without_tokens_is_one_that_nobody_counted() -> None:
+    usage = Usage.of([completion(0, None), completion(0, None), completion(5, None), completion(0, 3)])
+    assert usage == Usage(3, 5, untold_read=3, untold_written=3)
+    assert [usage.untold(price) for price in [(1, 1), (0, 1), (1, 0), (0, 0)]] == [3, 3, 3, 0]
+    assert cost_of(Usage(untold_written=2), Usage(untold_read=1), 0, (0, 1)).untold == 2
 
 
 def test_every_sample_is_paid_for_and_reused_ones_are_not_paid_for_again(make_record: MakeRecord) -> None:

@@ -58,7 +58,7 @@ def test_prompts_first_tokens_and_costs_stand_below_the_rest(make_record: MakeRe
 def test_costs_say_what_they_leave_out(make_record: MakeRecord) -> None:
     record = make_record({"a": "FFFF"}, sampled=4)
     text = render([summarize(record, price=(0.5, 2000))], width=80, color=False)
-    assert "\n  cost 0.0800 this run, 0.0800 all samples · without the prompts of 4 samples\n" in text
+    assert "\n  cost 0.0800 this run, 0.0800 all samples · without untold tokens of 4 samples\n" in text
     assert "without" not in render([summarize(record, price=(0, 2))], width=80, color=False)
     assert "cost" not in render([summarize(record)], width=80, color=False)
 
