@@ -1,5 +1,6 @@
 """A value of TOML as the text that stands for it on the command line."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ def _word(value: Any, *, flag: bool = False) -> str:
 
 def _place(option: Option, text: str, folder: Path) -> str:
     """A path as seen from here, where the text is one."""
+    if option.path == "always":
+        text = os.path.expanduser(text)  # noqa: PTH111 - Path's own raises where there is no such user
     if not option.path or text in WORDS or folder == Path.cwd():
         return text
     if option.name == "model":

@@ -146,6 +146,19 @@ chat-template = "none"
     assert (file.parent / "told.json").exists()
 
 
+@pytest.mark.parametrize("here", [True, False])
+def test_a_path_in_the_home_folder_is_there(alone: Sessions, monkeypatch: pytest.MonkeyPatch, *, here: bool) -> None:
+    home = alone.pytester.mkdir("home")
+    monkeypatch.setenv("HOME", str(home))
+    file = profiles(alone, '[profiles.nightly]\nstore = "~/kept.sqlite"\njson = "~/told.json"\n')
+    alone.write()
+    if not here:
+        monkeypatch.chdir(alone.pytester.mkdir("elsewhere"))
+    alone.pytester.runpytest(*BY_NAME, f"--rootdir={file.parent}", str(file.parent)).assert_outcomes(passed=3)
+    assert (home / "told.json").exists()
+    assert (home / "kept.sqlite").exists()
+
+
 def test_a_model_is_found_beside_the_file(alone: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
     profiles(alone, '[profiles.nightly]\nmodel = "replay:saved.jsonl"\n')
     lines = [f'{{"task_id": "{name}", "completion": "7"}}\n' for name in ("always", "half", "never") * 4]
