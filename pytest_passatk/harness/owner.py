@@ -19,7 +19,7 @@ from pytest_passatk.harness.engines import PER_WORKER, refuse_accident, refuse_c
 from pytest_passatk.harness.screen import Screen
 from pytest_passatk.harness.secrets import mask
 from pytest_passatk.harness.settings import STORE, Settings
-from pytest_passatk.models.registry import load
+from pytest_passatk.models.apart import open_model
 from pytest_passatk.report import json_report
 from pytest_passatk.sampling.exchange import ENGINE, Exchange
 from pytest_passatk.sampling.threads import Sampler
@@ -64,7 +64,7 @@ class Owner:
         self._spread = bool(workers) and settings.engines == PER_WORKER
         self.exchange = Exchange(
             find_store or partial(open_store, settings.store),
-            find_model or partial(load, options=settings.model_options),
+            find_model or partial(open_model, options=settings.model_options),
             self._begin,
             self._vet,
             workers if self._spread else (ENGINE,),

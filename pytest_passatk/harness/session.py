@@ -16,7 +16,6 @@ from pytest_passatk.harness.checks import check_problem
 from pytest_passatk.harness.collection import Collected, group_by_suite
 from pytest_passatk.harness.engines import PER_WORKER
 from pytest_passatk.harness.item import BrokenSamples, ProblemItem
-from pytest_passatk.harness.leaving import hurry
 from pytest_passatk.harness.owner import Owner
 from pytest_passatk.harness.settings import Settings
 from pytest_passatk.harness.votes import classify
@@ -195,12 +194,9 @@ class Session:
             status: so far.
             cut_short: whether this process was told to stop before it ran all its items.
         """
-        cut_short = cut_short or status == pytest.ExitCode.INTERRUPTED
-        if cut_short:
-            hurry()
         try:
             if self.engine:
-                self.engine.end(at_once=cut_short)
+                self.engine.end(at_once=cut_short or status == pytest.ExitCode.INTERRUPTED)
             if self.feeder:
                 self.feeder.leave()
             return self.owner.finish(status) if self.owner else status

@@ -6,7 +6,7 @@ from pytest_passatk.core.errors import PassatkError
 from pytest_passatk.core.plan import Plan
 from pytest_passatk.core.protocols import Briefed, Model
 from pytest_passatk.harness.settings import Settings
-from pytest_passatk.models.registry import load
+from pytest_passatk.models.apart import open_model
 from pytest_passatk.sampling.link import Link
 from pytest_passatk.sampling.threads import Sampler
 
@@ -45,7 +45,7 @@ class WorkerEngine:
             self._sampler.join(LEAVING_SECONDS)
 
     def _load(self, spec: str) -> Model:
-        model = load(spec, self._settings.model_options)
+        model = open_model(spec, self._settings.model_options)
         if isinstance(model, Briefed):
             model.brief(self._suites[spec])  # the controller has told a person what it has to say
         return model

@@ -15,6 +15,8 @@ from pytest_passatk.models.hf_engine import Engine
 from pytest_passatk.models.hf_text import Text
 from pytest_passatk.models.source import Source, describe_adapter, locate, locate_adapters
 
+HEAVY = True  # see `apart`
+
 
 def load(target: str, options: ModelOptions) -> "HfModel":
     """A model of transformers from a local folder or the Hub (see `core.protocols.LoadModel`)."""
@@ -34,8 +36,6 @@ class HfModel:
         adapters: those of LoRA adapters, by arm; `None` is the model without one.
         options: dtype, device, quantization, chat template, batch size and further arguments.
     """
-
-    loads_weights = True  # see `core.protocols.Local`
 
     def __init__(self, source: Source, adapters: Mapping[str, Source | None], options: ModelOptions) -> None:
         self._source = source

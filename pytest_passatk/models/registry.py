@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 from pytest_passatk import models
@@ -57,6 +58,12 @@ def load(spec: str, options: ModelOptions) -> Model:
     return cast("Model", found(target, options) if callable(found) else found)
 
 
+def is_heavy(spec: str) -> bool:
+    """Whether a spec's backend says that its libraries are (`HEAVY`); a bare name takes one of those."""
+    backend, _ = parse(spec)
+    return backend == BARE or bool(getattr(_module(backend), "HEAVY", False))
+
+
 def backends() -> list[str]:
     """The names of all backends, installed or registered."""
     own = (module.name for module in pkgutil.iter_modules(models.__path__))
@@ -90,10 +97,15 @@ def _find(backend: str, target: str) -> tuple[Any, str]:
 
 def _own(name: str) -> Any:
     """The `load` of a module of this package, or `None`."""
+    return getattr(_module(name), "load", None)
+
+
+def _module(name: str) -> ModuleType | None:
+    """The module of this package that holds a backend, if there is one."""
     module = f"{models.__name__}.{name}"
     if module == __name__ or not name.isidentifier() or not find_spec(module):
         return None
-    return getattr(import_module(module), "load", None)
+    return import_module(module)
 
 
 def _foreign(module: str, target: str) -> tuple[Any, str]:

@@ -8,11 +8,13 @@ from importlib.util import find_spec
 from pytest_passatk.core.errors import MissingExtraError, ModelError, PassatkError
 from pytest_passatk.core.protocols import ModelInfo, ModelOptions
 from pytest_passatk.core.sample import Completion, Request
-from pytest_passatk.models import admit, chat, config, hf_load, vllm_arguments, vllm_arms, vllm_engine, vllm_setup
+from pytest_passatk.models import admit, chat, config, hf_load, vllm_arguments, vllm_arms, vllm_setup
 from pytest_passatk.models.hf_text import Text
 from pytest_passatk.models.source import Source, describe_adapter, locate, locate_adapters
 from pytest_passatk.models.vllm_engine import Engine
 from pytest_passatk.models.vllm_flight import Flight
+
+HEAVY = True  # see `apart`
 
 
 def load(target: str, options: ModelOptions) -> "VllmModel":
@@ -38,8 +40,6 @@ class VllmModel:
         options: dtype, device, quantization, chat template, and arguments of vLLM's engine by name.
     """
 
-    loads_weights = True  # see `core.protocols.Local`
-
     def __init__(self, source: Source, adapters: Mapping[str, Source | None], options: ModelOptions) -> None:
         self._source = source
         self._adapters = adapters
@@ -47,7 +47,6 @@ class VllmModel:
         self._config = config.read(source.folder)
         self._template = chat.load_template(source.folder, options.chat_template)
         self._engine: Engine | None = None
-        self._starting = self._stopped = False
 
     @property
     def info(self) -> ModelInfo:
@@ -82,7 +81,6 @@ class VllmModel:
 
     def sample(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Answer every request, each completion as it finishes (see `core.protocols.Model`)."""
-        self._stopped = False
         flights: list[Flight] = []
         for request in requests:
             try:
@@ -94,16 +92,7 @@ class VllmModel:
                 yield from self._ready(max(flight.length for flight in flights)).sample(wave)
             except ModelError:
                 self.close()  # a broken engine answers nothing more, but another may
-                if not self._stopped:
-                    raise
-
-    def stop(self) -> None:
-        """Let the sampling of another thread end soon (see `core.protocols.Stoppable`)."""
-        self._stopped = True
-        if self._engine:
-            self._engine.stop()
-        elif self._starting:
-            vllm_engine.end_processes()
+                raise
 
     def close(self) -> None:
         """Stop the engine, and the processes that it may have started."""
@@ -146,15 +135,10 @@ class VllmModel:
             ModelError: it does not start.
         """
         if self._engine and needed and needed > self._engine.length:
-            needed = max(
-                needed, min(2 * self._engine.length, self.info.context or needed)
-            )  # lest it grow in small steps
+            # Twice as long, lest it grow in small steps.
+            needed = max(needed, min(2 * self._engine.length, self.info.context or needed))
             self.close()
-        self._starting = True
         self._engine = self._engine or self._start(needed)
-        self._starting = False
-        if self._stopped:
-            self._engine.stop()  # it was starting when that was asked
         return self._engine
 
     def _start(self, needed: int | None) -> Engine:

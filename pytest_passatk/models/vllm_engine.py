@@ -1,6 +1,5 @@
 """Requests through vLLM's offline engine, one step at a time."""
 
-import atexit
 import gc
 import os
 import warnings
@@ -8,7 +7,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import active_children
 from time import perf_counter
 from traceback import clear_frames, walk_tb
 from typing import Any
@@ -19,7 +17,6 @@ from pytest_passatk.models import admit, vllm_failure, vllm_log, vllm_watch
 from pytest_passatk.models.vllm_flight import Flight
 
 DEPTH = 8  # requests that the engine gets, for each that it can run at once: its queue is never short, nor long
-PATIENCE = 0.5  # seconds that vLLM's processes have to end where the run was interrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +49,9 @@ class Engine:
         self._name = name
         self._adapters = adapters
         self._logprobs = logprobs
-        self._stopped = self._busy = False
         self._log = vllm_log.end_of_log()
         self._engine = _start(name, arguments, self._log)
-        self._first = vllm_watch.watch(self._engine.engine_core, lambda: self._stopped)
+        self._first = vllm_watch.watch(self._engine.engine_core)
         self._load_adapters()
         config = self._engine.vllm_config
         self.length = int(config.model_config.max_model_len)
@@ -65,9 +61,8 @@ class Engine:
         """Answer every request, each completion as it finishes. Raises ModelError where the engine breaks."""
         waiting = deque(enumerate(flights))
         seats: dict[str, Seat] = {}
-        self._busy = True
         try:
-            while (waiting or seats) and not self._stopped:
+            while waiting or seats:
                 while waiting and len(seats) < self._depth:
                     number, flight = waiting.popleft()
                     try:
@@ -81,24 +76,14 @@ class Engine:
             with suppress(Exception):  # an engine that broke may not be able to abort either
                 self._engine.abort_request(list(seats))
             self._first.clear()
-            self._busy = bool(seats)
-
-    def stop(self) -> None:
-        """Let the sampling of another thread end at its next step."""
-        self._stopped = True
 
     def close(self) -> None:
-        """Stop the engine, and its processes where it has any: at once where it was stopped at work."""
-        hurry = {"timeout": PATIENCE} if self._stopped or self._busy else {}
+        """Stop the engine, and its processes where it has any."""
         if self._engine is not None:
             with suppress(Exception):  # it may be gone by itself
-                self._engine.engine_core.shutdown(**hurry)
+                self._engine.engine_core.shutdown()
         self._engine = None
-        if not hurry:
-            gc.collect()
-        gc.freeze()  # vLLM has thawed what it froze, and each later collection would take long
-        atexit.register(gc.unfreeze)
-        self._stopped = True
+        gc.collect()
 
     def _load_adapters(self) -> None:
         for adapter in filter(None, self._adapters.values()):
@@ -127,8 +112,6 @@ class Engine:
         try:
             return list(self._engine.step())
         except Exception as error:
-            if self._stopped:
-                return []
             raise vllm_failure.fail_run(self._name, error, vllm_log.last_error(self._log)) from error
 
     def _params(self, flight: Flight) -> Any:
@@ -205,15 +188,6 @@ def _clear(error: Exception) -> None:
             context.destroy(linger=0)
     clear_frames(error.__traceback__)
     gc.collect()
-
-
-def end_processes() -> None:
-    """End the processes of engines, those that are still starting too, with their children."""
-    for process in active_children():
-        if process.name.startswith("EngineCore") and process.pid:
-            from vllm.utils.system_utils import kill_process_tree  # noqa: PLC0415 - heavy
-
-            kill_process_tree(process.pid)
 
 
 def _is_fatal(error: Exception) -> bool:

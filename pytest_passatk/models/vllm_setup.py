@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.protocols import ModelOptions
-from pytest_passatk.models import vllm_arguments, vllm_log
+from pytest_passatk.models import vllm_arguments
 from pytest_passatk.models.hf_load import DTYPES
 
 QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
@@ -28,7 +28,6 @@ def installed_version() -> str:
 
 def find_platform() -> str:
     """The kind of device that vLLM runs on here (`cuda`, `cpu`, …), or an empty text where it cannot run."""
-    vllm_log.open_log()
     cpu = sys.platform == "darwin" or "cpu" in installed_version()
     for name, value in (QUIET | ON_CPU if cpu else QUIET).items():
         os.environ.setdefault(name, value)  # vLLM reads them while it is imported

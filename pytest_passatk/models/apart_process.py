@@ -1,0 +1,86 @@
+"""The process in which a model lives apart from the session."""
+
+import os
+import signal
+import traceback
+from collections.abc import Iterator
+from contextlib import suppress
+from enum import Enum
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, TypeAlias
+
+from pytest_passatk.core.errors import ModelError, PassatkError
+from pytest_passatk.core.protocols import Model, ModelOptions, info_of
+from pytest_passatk.models import registry
+
+Message: TypeAlias = tuple[Any, ...]
+
+
+class Said(Enum):
+    """What a message of the process is."""
+
+    VALUE = "value"
+    END = "end"
+    ERROR = "error"
+
+
+class Host:
+    """Does what the session asks of a model: `load` first, then `infos` and `sample` in any order."""
+
+    def __init__(self) -> None:
+        self._model: Model | None = None
+        self._arms: tuple[str, ...] = ()
+
+    def do(self, message: Message) -> Iterator[Any]:
+        """The values that answer a message. Raises what the model raises."""
+        task, *arguments = message
+        if task == "load":
+            self._load(*arguments)
+        elif task == "infos" and self._model:
+            yield {arm: info_of(self._model, arm) for arm in self._arms}
+        elif task == "sample" and self._model:
+            yield from self._model.sample(*arguments)
+
+    def close(self) -> None:
+        """Close the model."""
+        if self._model:
+            self._model.close()
+
+    def _load(self, spec: str, options: ModelOptions) -> None:
+        self._model, self._arms = registry.load(spec, options), options.arms
+
+
+def serve(fd: int) -> None:
+    """Do what comes over a socket, until the session says so or is gone."""
+    link, inbox, host = Connection(fd), SimpleQueue[Message](), Host()
+    Thread(target=_read, args=(link, inbox), daemon=True).start()
+    while (message := inbox.get())[0] != "close":
+        with suppress(OSError):  # the session is gone: the other thread ends this one
+            _answer(link, host, message)
+    host.close()
+    os._exit(0)  # without taking large libraries apart, which takes seconds
+
+
+def _read(link: Connection, inbox: "SimpleQueue[Message]") -> None:
+    """Take messages while the engine works; without a session there is nothing to work for."""
+    try:
+        while True:
+            inbox.put(link.recv())
+    except (EOFError, OSError):
+        os.killpg(0, signal.SIGKILL)
+
+
+def _answer(link: Connection, host: Host, message: Message) -> None:
+    try:
+        for value in host.do(message):
+            link.send((Said.VALUE, value))
+    except PassatkError as error:
+        link.send((Said.ERROR, error))
+    except Exception as error:  # noqa: BLE001 - as text, since its class may not be known elsewhere
+        trace = "".join(traceback.format_exception(error))
+        what = f"the model stopped: {type(error).__name__}: {error}; the same command resumes"
+        link.send((Said.ERROR, ModelError(f"{what}\n{trace}")))
+    else:
+        link.send((Said.END, None))
