@@ -85,8 +85,9 @@ class ApartModel:
             engine.close()
 
     def _running(self) -> "EngineProcess":
-        if self._engine is None or self._engine.dead:
-            self._engine = EngineProcess(self._spec, self._options)
+        if self._engine and self._engine.dead:
+            self.close()
+        self._engine = self._engine or EngineProcess(self._spec, self._options)
         return self._engine
 
 
