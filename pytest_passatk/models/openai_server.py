@@ -21,7 +21,7 @@ from pytest_passatk.models.openai_words import Discreet, complains_of
 
 FIRST_PAUSE_SECONDS = 0.5  # doubled after every further failure in a row
 LONGEST_PAUSE_SECONDS = 30.0
-LOGGERS = tuple(map(logging.getLogger, ("httpx", "httpx2")))  # the client's HTTP library logs whole addresses
+LOGGERS = tuple(map(logging.getLogger, ("httpx", "httpx2", "openai._base_client")))  # they log whole addresses
 ONE_ONLY = "only one completion"  # llama.cpp refuses `n` without naming it
 
 

@@ -36,8 +36,9 @@ class Discreet(logging.Filter):
         self._secrets = tuple(secrets)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, without secrets."""
+        """Let every record pass, without secrets, and without a traceback, which may hold them."""
         record.msg, record.args = hide(record.getMessage(), self._secrets), ()
+        record.exc_info = None
         return True
 
 
