@@ -2,32 +2,35 @@
 
     python benchmarks/engine_overhead.py [--rounds 5] [--problems 64] [--n 8] [--tokens 100]
     python benchmarks/engine_overhead.py --queue 10000      # memory
-    python benchmarks/engine_overhead.py --profile          # where the time of the sampling thread goes
 
-One process starts one vLLM engine on the embedded model. Each round takes, one after the other:
+Two vLLM engines on the embedded model are started: one for the runs, in the process of its own that a session gives it,
+and one for the bare loop, in another. Each round takes, one after the other:
 
   bare       add every request to the engine, step it until all are done, keep the texts: no store, no verdicts;
   run        `pytest.main` on the arithmetic suite with that engine: collection, plan, store, judges, table;
   judging    the 20 ms verifier on as many completions, in a pool of one process a core, with no model;
-  run 20 ms  `pytest.main` again, with a verifier that spins 20 ms of processor time.
+  run 20 ms  `pytest.main` again, with a verifier that spins 20 ms of processor time;
+  pytest     `pytest.main` on one empty test: what a session costs that measures nothing.
 
 The engine's start is on neither side. The requests are the same, seeds included, so that the bare loop and the run draw
-the same tokens. Judges are forked here from a process with an engine in it, which costs time, and which an ordinary
-run avoids.
+the same tokens, which is checked. The processor time that each part of a run took is printed, too.
 """
 
 import argparse
-import cProfile
 import io
 import os
-import pstats
+import resource
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
+from dataclasses import dataclass, field
 from itertools import count
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -36,9 +39,13 @@ import pytest
 
 from pytest_passatk.core.protocols import ModelInfo, ModelOptions
 from pytest_passatk.core.sample import Completion, Request
-from pytest_passatk.models.vllm import VllmModel, load
+from pytest_passatk.judging import JudgePool
+from pytest_passatk.models.apart import ApartModel
+from pytest_passatk.sampling.threads import Feeder, Sampler
+from pytest_passatk.store import Store
 
 ROOT = Path(__file__).parents[1]
+CORES = len(os.sched_getaffinity(0))
 VERIFIER_SECONDS = 0.02
 SUITE = """
 import json, time
@@ -60,14 +67,21 @@ def test_overhead(problem, completion):
 """
 
 
-class SharedModel:
-    """One vLLM model for all runs of this process: closing it does nothing, and it remembers what it was asked."""
+@dataclass
+class Keeper:
+    """The model of all runs: closing it does nothing, and it remembers what it was asked, and what that took.
 
-    def __init__(self, model: VllmModel) -> None:
-        self.model = model
-        self.requests: list[Request] = []
-        self.profile: cProfile.Profile | None = None
-        self.memory: list[int] = []
+    Attributes:
+        model: in a process of its own.
+        requests: of the last run.
+        memory: bytes that this process and the engine's had before the last run, and at its first completion.
+        processor: seconds of processor time in the last run, by part.
+    """
+
+    model: ApartModel
+    requests: list[Request] = field(default_factory=list)
+    memory: list[int] = field(default_factory=list)
+    processor: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     @property
     def info(self) -> ModelInfo:
@@ -76,75 +90,115 @@ class SharedModel:
 
     def sample(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """As the model does."""
-        self.requests = list(requests)
-        before = resident()
-        if self.profile:
-            self.profile.enable()
+        self.requests, self.memory = list(requests), [self.resident()]
         for completion in self.model.sample(requests):
-            if not self.memory:
-                self.memory = [before, resident()]
+            if len(self.memory) == 1:
+                self.memory.append(self.resident())
             yield completion
-        if self.profile:
-            self.profile.disable()
-        self.memory.append(resident())
+
+    def resident(self) -> int:
+        """Bytes in memory, here and in the engine's process."""
+        return sum(resident(pid) for pid in (os.getpid(), self.engine))
+
+    @property
+    def engine(self) -> int:
+        """The engine's process."""
+        return self.model._engine._process.pid  # type: ignore[union-attr]  # noqa: SLF001 - to weigh it
 
     def close(self) -> None:
         """Nothing: the next round wants the engine."""
 
 
-SHARED: list[SharedModel] = []
+KEEPER: list[Keeper] = []
 NUMBERS = count()
 
 
-def shared(target: str, options: ModelOptions) -> SharedModel:  # noqa: ARG001 - as every loader
+def shared(target: str, options: ModelOptions) -> Keeper:  # noqa: ARG001 - as every loader
     """For `--model engine_overhead:shared`."""
-    return SHARED[0]
+    return KEEPER[0]
 
 
-def resident() -> int:
-    """Bytes of this process in memory."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def resident(pid: int) -> int:
+    """Bytes of a process in memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def watch(kind: type, method: str, part: str) -> None:
+    """Count the processor time of a thread under a name."""
+    original = getattr(kind, method)
+
+    def timed(self: Any, *arguments: Any) -> Any:
+        start = time.thread_time()
+        try:
+            return original(self, *arguments)
+        finally:
+            KEEPER[0].processor[part] += time.thread_time() - start
+
+    setattr(kind, method, timed)
 
 
 def run(folder: Path, *, problems: int, n: int, tokens: int, spin: float = 0.0) -> float:
     """Wall seconds of a whole pytest run."""
     rows = ROOT / "suites" / "arithmetic" / "rows.jsonl"
     source = SUITE.format(rows=str(rows), problems=problems, n=n, tokens=tokens, spin=spin)
+    (folder / "store.sqlite").unlink(missing_ok=True)
+    return session(
+        folder, source, "--model", "engine_overhead:shared", "--passatk-store", str(folder / "store.sqlite")
+    )  # fmt: skip
+
+
+def session(folder: Path, source: str, *arguments: str) -> float:
+    """Wall seconds of pytest on one file."""
     file = folder / f"test_overhead_{next(NUMBERS)}.py"  # a name of its own: pytest imports a module once
     file.write_text(source)
-    (store := folder / "store.sqlite").unlink(missing_ok=True)
-    arguments = [
-        str(file), "--model", "engine_overhead:shared", "--passatk-store", str(store), "-p", "no:cacheprovider", "-q",
-        f"--rootdir={folder}",
-    ]  # fmt: skip
-    start = time.perf_counter()
+    KEEPER[0].processor.clear()
+    start, own, judged = time.perf_counter(), time.thread_time(), judging_time()
     with redirect_stdout(io.StringIO()) as said:
-        status = pytest.main(arguments)
-    seconds = time.perf_counter() - start
+        status = pytest.main([str(file), "-p", "no:cacheprovider", "-q", f"--rootdir={folder}", *arguments])
+    KEEPER[0].processor["pytest and its items"] = time.thread_time() - own
+    KEEPER[0].processor["judges"] = judging_time() - judged
     if status:
         raise SystemExit(f"pytest ended with {status}:\n{said.getvalue()}")
-    return seconds
+    return time.perf_counter() - start
 
 
-def bare(model: VllmModel, requests: Sequence[Request]) -> tuple[float, list[str]]:
-    """Wall seconds of a loop that does nothing but let the engine answer, and the texts."""
+def judging_time() -> float:
+    """Processor seconds of the children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def serve_bare(link: Connection) -> None:
+    """In a process of its own: answer (requests) with (seconds, texts, bytes a request in the queue)."""
+    from pytest_passatk.models.vllm import load  # noqa: PLC0415 - heavy
+
+    model: Any = load("tiny", ModelOptions())
+    while requests := link.recv():
+        if model._engine is None:  # noqa: SLF001 - the engine itself is the point
+            list(model.sample(requests))  # starts it, and warms it up
+        link.send(bare(model, requests))
+
+
+def bare(model: Any, requests: Sequence[Request]) -> tuple[float, list[str], float]:
+    """Wall seconds of a loop that does nothing but let the engine answer, the texts, and bytes a request."""
     from vllm import SamplingParams  # noqa: PLC0415 - heavy
     from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415
 
-    holder: Any = model
-    engine, text = holder._engine._engine, holder._text  # noqa: SLF001 - the same engine is the point
+    engine, text = model._engine._engine, model._text  # noqa: SLF001
     prompts = [list(text.encode(request.prompt)) for request in requests]
     texts: dict[str, str] = {}
-    start = time.perf_counter()
+    before, start = resident(os.getpid()), time.perf_counter()
     for number, (request, prompt) in enumerate(zip(requests, prompts, strict=True)):
-        limit = min(request.params.max_tokens, holder.info.context - len(prompt))
+        limit = min(request.params.max_tokens, model.info.context - len(prompt))
         params = SamplingParams(max_tokens=limit, seed=request.seed, output_kind=RequestOutputKind.FINAL_ONLY)
         engine.add_request(str(number), {"prompt_token_ids": prompt}, params)
+    queued = resident(os.getpid()) - before
     while engine.has_unfinished_requests():
         for output in engine.step():
             if output.finished:
                 texts[output.request_id] = output.outputs[0].text
-    return time.perf_counter() - start, [texts[str(number)] for number in range(len(requests))]
+    seconds = time.perf_counter() - start
+    return seconds, [texts[str(number)] for number in range(len(requests))], queued / len(requests)
 
 
 def spin(seconds: float) -> None:
@@ -156,44 +210,46 @@ def spin(seconds: float) -> None:
 
 def judge(completions: int) -> float:
     """Wall seconds of that many 20 ms verifiers on all cores, and nothing else."""
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ProcessPoolExecutor(CORES) as pool:
         list(pool.map(spin, [0.0] * 8))  # the processes are there
         start = time.perf_counter()
         list(pool.map(spin, [VERIFIER_SECONDS] * completions, chunksize=4))
         return time.perf_counter() - start
 
 
-def measure(folder: Path, given: argparse.Namespace) -> None:
+def measure(folder: Path, given: argparse.Namespace, other: Connection) -> None:
     """The ratios."""
     size = {"problems": given.problems, "n": given.n, "tokens": given.tokens}
-    keeper = SHARED[0]
-    rounds = []
+    rounds, parts = [], []
     for number in range(given.rounds + 1):
         figures = {"run": run(folder, **size)}
-        figures["bare"], texts = bare(keeper.model, keeper.requests)
-        check(folder, keeper.requests, texts)
+        parts.append(dict(KEEPER[0].processor))
+        other.send(KEEPER[0].requests)
+        figures["bare"], texts, _ = other.recv()
+        check(folder, KEEPER[0].requests, texts)
         figures["judging"] = judge(given.problems * given.n)
         figures["run 20 ms"] = run(folder, **size, spin=VERIFIER_SECONDS)
+        figures["pytest"] = session(folder, "def test_empty(): pass")
         if number:  # the first warms up
             rounds.append(figures)
             print(", ".join(f"{name} {value:.2f} s" for name, value in figures.items()), flush=True)
-    whole = [each["run"] / each["bare"] for each in rounds]
-    spun = [each["run 20 ms"] / max(each["bare"], each["judging"]) for each in rounds]
-    cores = len(os.sched_getaffinity(0))
-    busy = [
-        each["run 20 ms"] / max(each["judging"], (each["bare"] + cores * each["judging"]) / cores) for each in rounds
-    ]
-    print(f"run / bare: {spread(whole)}")
-    print(f"run with 20 ms verifiers / max(bare, judging): {spread(spun)}")
-    print(f"run with 20 ms verifiers / all processor time on {cores} cores: {spread(busy)}")
+    ratios: dict[str, Callable[[dict[str, float]], float]] = {
+        "run / bare": lambda each: each["run"] / each["bare"],
+        "(run - pytest) / bare": lambda each: (each["run"] - each["pytest"]) / each["bare"],
+        "run 20 ms / max(bare, judging)": lambda each: each["run 20 ms"] / max(each["bare"], each["judging"]),
+        f"run 20 ms / (bare + judging), shared by {CORES} cores": lambda each: (
+            each["run 20 ms"] / max(each["judging"], each["bare"] / CORES + each["judging"])
+        ),
+    }
+    for name, ratio in ratios.items():
+        print(f"{name}: {spread([ratio(each) for each in rounds])}")
+    for part in sorted(parts[-1], key=lambda part: -median(each[part] for each in parts)):
+        print(f"processor time, {part}: {spread([each[part] for each in parts[1:]])} s")
 
 
 def check(folder: Path, requests: Sequence[Request], texts: Sequence[str]) -> None:
     """See that the bare loop drew what the run drew."""
-    from pytest_passatk.store import Store  # noqa: PLC0415 - after the run made it
-
     store = Store(folder / "store.sqlite", create=False)
-    store.add_streams([])
     drawn = {
         (problem.id, sample.index): sample.text
         for suite in store.suites(1)
@@ -211,47 +267,47 @@ def spread(values: Sequence[float]) -> str:
     return f"{median(values):.3f} ({min(values):.3f} - {max(values):.3f})"
 
 
-def queue(folder: Path, given: argparse.Namespace) -> None:
-    """Memory of many requests in the queue."""
+def queue(folder: Path, given: argparse.Namespace, other: Connection) -> None:
+    """Memory of many requests in the queue, beside that of as many in a bare engine."""
+    run(folder, problems=given.problems, n=given.n, tokens=given.tokens)  # the engine has touched its buffers
     run(folder, problems=given.queue // given.n, n=given.n, tokens=4)
-    before, first, last = SHARED[0].memory
-    print(
-        f"{given.queue} requests: {before / 2**20:.0f} MiB before, {first / 2**20:.0f} at the first completion", end=""
-    )
-    print(f" ({(first - before) / given.queue / 1000:.1f} KB each), {last / 2**20:.0f} at the end", end="")
-    print(f" ({(last - before) / given.queue / 1000:.1f} KB each)")
-
-
-def profile(folder: Path, given: argparse.Namespace) -> None:
-    """What the sampling thread spends its time on, by itself and with what it calls."""
-    size = {"problems": given.problems, "n": given.n, "tokens": given.tokens}
-    run(folder, **size)
-    SHARED[0].profile = cProfile.Profile()
-    run(folder, **size)
-    stats = pstats.Stats(SHARED[0].profile)
-    stats.sort_stats("cumulative").print_stats("pytest_passatk|engine_overhead|step|add_request", 25)
-    stats.sort_stats("tottime").print_stats(25)
+    keeper = KEEPER[0]
+    before, first = keeper.memory
+    print(f"{len(keeper.requests)} requests in a run, session and engine: {before / 2**20:.0f} MiB before, ", end="")
+    for when, now in (("at the first completion", first), ("at the end", keeper.resident())):
+        print(f"{now / 2**20:.0f} {when} ({(now - before) / given.queue / 1000:.1f} KB a request) ", end="")
+    other.send(keeper.requests[:512])
+    other.recv()
+    other.send(keeper.requests)
+    print(f"\nas many in a bare engine: {other.recv()[2] / 1000:.1f} KB a request in the queue")
 
 
 def main() -> None:
-    """Start the engine, and measure what is asked."""
+    """Start the engines, and measure what is asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--problems", type=int, default=64)
     parser.add_argument("--n", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=100)
     parser.add_argument("--queue", type=int, help="measure memory with that many requests instead")
-    parser.add_argument("--profile", action="store_true", help="profile the sampling thread instead")
     given = parser.parse_args()
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     sys.modules["engine_overhead"] = sys.modules["__main__"]
-    SHARED.append(SharedModel(load("tiny", ModelOptions())))
-    job: Callable[[Path, argparse.Namespace], None] = profile if given.profile else queue if given.queue else measure
+    KEEPER.append(Keeper(ApartModel("vllm:tiny", ModelOptions())))
+    for kind, method, part in (
+        (Sampler, "run", "taking completions, store"),
+        (Feeder, "run", "feeding judges"),
+        (JudgePool, "_read", "reading verdicts"),
+    ):
+        watch(kind, method, part)
+    ours, theirs = get_context("spawn").Pipe()
+    other = get_context("spawn").Process(target=serve_bare, args=(theirs,), daemon=True)
+    other.start()
     with tempfile.TemporaryDirectory() as folder:
         run(Path(folder), problems=given.problems, n=1, tokens=given.tokens)  # starts the engine
-        SHARED[0].memory = []
-        job(Path(folder), given)
-    SHARED[0].model.close()
+        (queue if given.queue else measure)(Path(folder), given, ours)
+    ours.send(None)
+    KEEPER[0].model.close()
 
 
 if __name__ == "__main__":
