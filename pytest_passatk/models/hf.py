@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from pytest_passatk.core.errors import MissingExtraError
 from pytest_passatk.core.protocols import ModelInfo, ModelOptions
 from pytest_passatk.core.sample import Completion, Request
-from pytest_passatk.models import chat, config, hf_load
+from pytest_passatk.models import chat, hf_load
+from pytest_passatk.models.armed import ArmedModel
 from pytest_passatk.models.hf_arms import Arms
 from pytest_passatk.models.hf_engine import Engine
 from pytest_passatk.models.hf_text import Text
@@ -28,7 +29,7 @@ def load(target: str, options: ModelOptions) -> "HfModel":
     return HfModel(source, locate_adapters(options), options)
 
 
-class HfModel:
+class HfModel(ArmedModel):
     """A causal language model on transformers; its weights are loaded for the first sample.
 
     Args:
@@ -38,25 +39,8 @@ class HfModel:
     """
 
     def __init__(self, source: Source, adapters: Mapping[str, Source | None], options: ModelOptions) -> None:
-        self._source = source
-        self._adapters = adapters
-        self._options = options
-        self._config = config.read(source.folder)
-        self._template = chat.load_template(source.folder, options.chat_template)
+        super().__init__(source, adapters, options)
         self._engine: Engine | None = None
-
-    @property
-    def info(self) -> ModelInfo:
-        """What goes into every record; imports torch to see the devices."""
-        return self.info_of(self._options.arms[0])
-
-    def info_of(self, arm: str) -> ModelInfo:
-        """What goes into the records of one arm (see `core.protocols.Armed`)."""
-        return self._infos[arm]
-
-    @cached_property
-    def _infos(self) -> dict[str, ModelInfo]:
-        return {arm: self._describe(adapter) for arm, adapter in self._adapters.items()}
 
     def _describe(self, adapter: Source | None) -> ModelInfo:
         quantized = f"{self._options.quantization}/" if self._options.quantization else ""

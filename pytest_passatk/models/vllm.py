@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from pytest_passatk.core.errors import MissingExtraError, ModelError, PassatkError
 from pytest_passatk.core.protocols import ModelInfo, ModelOptions
 from pytest_passatk.core.sample import Completion, Request
-from pytest_passatk.models import admit, chat, config, hf_load, vllm_arguments, vllm_arms, vllm_setup
+from pytest_passatk.models import admit, chat, hf_load, vllm_arguments, vllm_arms, vllm_setup
+from pytest_passatk.models.armed import ArmedModel
 from pytest_passatk.models.hf_text import Text
 from pytest_passatk.models.source import Source, describe_adapter, locate, locate_adapters
 from pytest_passatk.models.vllm_engine import Engine
@@ -31,7 +32,7 @@ def can_run() -> bool:
     return find_spec("vllm") is not None and bool(vllm_setup.find_platform())
 
 
-class VllmModel:
+class VllmModel(ArmedModel):
     """A model on vLLM's offline engine, which starts for the first sample.
 
     Args:
@@ -41,25 +42,8 @@ class VllmModel:
     """
 
     def __init__(self, source: Source, adapters: Mapping[str, Source | None], options: ModelOptions) -> None:
-        self._source = source
-        self._adapters = adapters
-        self._options = options
-        self._config = config.read(source.folder)
-        self._template = chat.load_template(source.folder, options.chat_template)
+        super().__init__(source, adapters, options)
         self._engine: Engine | None = None
-
-    @property
-    def info(self) -> ModelInfo:
-        """What goes into every record; imports vLLM to see its platform. Raises UsageError for another device."""
-        return self.info_of(self._options.arms[0])
-
-    def info_of(self, arm: str) -> ModelInfo:
-        """What goes into the records of one arm (see `core.protocols.Armed`)."""
-        return self._infos[arm]
-
-    @cached_property
-    def _infos(self) -> dict[str, ModelInfo]:
-        return {arm: self._describe(adapter) for arm, adapter in self._adapters.items()}
 
     def _describe(self, adapter: Source | None) -> ModelInfo:
         quantized = f"{self._options.quantization}/" if self._options.quantization else ""

@@ -1,0 +1,43 @@
+"""What models from folders have in common: their files, their settings, and a record for each arm."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+
+from pytest_passatk.core.protocols import ModelInfo, ModelOptions
+from pytest_passatk.models import chat, config
+from pytest_passatk.models.source import Source
+
+
+class ArmedModel(ABC):
+    """A model with LoRA adapters beside it, which an engine loads for the first sample.
+
+    Args:
+        source: the model's files.
+        adapters: those of LoRA adapters, by arm; `None` is the model without one.
+        options: of the run.
+    """
+
+    def __init__(self, source: Source, adapters: Mapping[str, Source | None], options: ModelOptions) -> None:
+        self._source = source
+        self._adapters = adapters
+        self._options = options
+        self._config = config.read(source.folder)
+        self._template = chat.load_template(source.folder, options.chat_template)
+
+    @property
+    def info(self) -> ModelInfo:
+        """What goes into the records of the first arm; may import a heavy library to see the devices."""
+        return self.info_of(self._options.arms[0])
+
+    def info_of(self, arm: str) -> ModelInfo:
+        """What goes into the records of one arm (see `core.protocols.Armed`)."""
+        return self._infos[arm]
+
+    @cached_property
+    def _infos(self) -> dict[str, ModelInfo]:
+        return {arm: self._describe(adapter) for arm, adapter in self._adapters.items()}
+
+    @abstractmethod
+    def _describe(self, adapter: Source | None) -> ModelInfo:
+        """What goes into the records of the model under an adapter."""
