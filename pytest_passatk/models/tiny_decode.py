@@ -68,6 +68,7 @@ class Batch:
 
     def admit(self, rows: Sequence[Row]) -> None:
         """Read the prompts of new rows, equal ones once, and give the rows the next slots."""
+        now = perf_counter()
         place = {prompt: at for at, prompt in enumerate(dict.fromkeys(row.prompt for row in rows))}
         lengths = np.array([len(prompt) for prompt in place])
         tokens = np.array([[*prompt, *[0] * (lengths.max() - len(prompt))] for prompt in place])
@@ -82,7 +83,7 @@ class Batch:
         self._seen = np.concatenate([self._seen, np.zeros((len(rows), self._seen.shape[1]), dtype=np.bool_)])
         self.rows += rows
         for slot, row in enumerate(rows, first):
-            row.start = perf_counter()
+            row.start = now
             if self._seen.size:
                 self._seen[slot, list(row.prompt)] = True
 
