@@ -99,6 +99,8 @@ class Owner:
             self._suites.append(store.add_suite(self._number, suite, info, streams, books.reused[suite.key]))
         if self._spread:
             exchange.notices += (f"{len(self._workers)} engines, one in each worker",)
+            for model in exchange.models.values():
+                model.close()  # it has said what it is, and will answer nothing here
         self.screen.announce(self.settings.profile)
         if not self._spread:
             self.sampler.start()
@@ -131,9 +133,9 @@ class Owner:
             self.screen.complain(str(error))
 
     def _stop(self) -> None:
+        self.sampler.stop()
         self.exchange.close()
         if self.sampler.ident is not None:
-            self.sampler.stop()
             self.sampler.join(LEAVING_SECONDS)
         if not self.sampler.is_alive():
             for model in self.exchange.models.values():

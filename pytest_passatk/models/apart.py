@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from multiprocessing import Pipe
 from tempfile import TemporaryFile
@@ -24,20 +24,23 @@ from pytest_passatk.models.apart_process import Said
 CLOSING_SECONDS = 10.0  # for an engine to let go of its devices by itself
 DYING_SECONDS = 1.0  # between the end of its link and that of its process
 LAST_WORDS = 2000  # bytes at the end of what it printed, where its last line is looked for
-PROGRAM = "import sys; sys.path[:] = {path!r}; from pytest_passatk.models.apart_process import serve; serve({fd})"
+PROGRAM = (  # what Python finds by itself comes first: a file beside a suite may be called as a library's module is
+    "import sys; sys.path[:] = dict.fromkeys([*filter(None, sys.path), *{path!r}]); "
+    "from pytest_passatk.models.apart_process import serve; serve({fd})"
+)
 
 
 def open_model(spec: str, options: ModelOptions) -> Model:
     """The model for a spec, in a process of its own where its libraries are heavy. Raises as `registry.load` does."""
-    return ApartModel(spec, options) if registry.is_heavy(spec) else registry.load(spec, options)
+    forks = sys.platform != "win32"  # there, no process inherits a socket, and none ends with its group
+    return ApartModel(spec, options) if forks and registry.is_heavy(spec) else registry.load(spec, options)
 
 
 class ApartModel:
     """Stands for a model that another process loads and drives; see `registry.load` for the arguments.
 
-    Raises:
-        UsageError: see `registry.load`.
-        ModelError: see `registry.load`; also where the process dies.
+    The process starts when it is first asked for anything, which raises as `registry.load` does, and ModelError where
+    the process dies.
     """
 
     loads_weights = True  # see `core.protocols.Local`
@@ -47,7 +50,6 @@ class ApartModel:
         self._options = options
         self._stopped = False
         self._engine: EngineProcess | None = None
-        self._running()
 
     @property
     def info(self) -> ModelInfo:
@@ -75,8 +77,9 @@ class ApartModel:
     def stop(self) -> None:
         """End the process at once (see `core.protocols.Stoppable`): what it finished has arrived."""
         self._stopped = True
-        if self._engine:
-            self._engine.kill()
+        engine = self._engine  # the thread that samples may be closing it
+        if engine:
+            engine.kill()
 
     def close(self) -> None:
         """Let the engine end, and its process."""
@@ -85,31 +88,36 @@ class ApartModel:
             engine.close()
 
     def _running(self) -> "EngineProcess":
-        if self._engine and self._engine.dead:
+        if self._engine is None or self._engine.dead:
             self.close()
-        self._engine = self._engine or EngineProcess(self._spec, self._options)
+            self._engine = engine = _start(self._spec)
+            if self._stopped:  # before there was anything to end
+                engine.kill()
+            try:
+                list(engine.ask("load", self._spec, self._options))
+            except BaseException:
+                self.close()
+                raise
         return self._engine
 
 
 class EngineProcess:
-    """The process, and the link to it; arguments and errors are those of `ApartModel`."""
+    """The process, and the link to it; `spec` names its model in messages. Raises OSError where none can be started."""
 
-    def __init__(self, spec: str, options: ModelOptions) -> None:
+    def __init__(self, spec: str) -> None:
         self._spec = spec
-        self._log: IO[bytes] = TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        self._link, theirs = Pipe()
-        with theirs:
-            program = PROGRAM.format(path=sys.path, fd=theirs.fileno())
-            self._process = subprocess.Popen(  # noqa: S603 - this project's own program
-                [sys.executable, "-c", program], pass_fds=[theirs.fileno()], start_new_session=True,
-                stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
-            )  # fmt: skip
+        path = [place for place in sys.path if isinstance(place, str)]  # Python passes over anything else, too
+        with ExitStack() as opened:
+            self._log: IO[bytes] = opened.enter_context(TemporaryFile())
+            self._link, theirs = map(opened.enter_context, Pipe())
+            with theirs:
+                program = PROGRAM.format(path=path, fd=theirs.fileno())
+                self._process = subprocess.Popen(  # noqa: S603 - this project's own program
+                    [sys.executable, "-c", program], pass_fds=[theirs.fileno()], start_new_session=True,
+                    stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+                )  # fmt: skip
+            opened.pop_all()  # from here on, `close` does it
         self.dead = False
-        try:
-            list(self.ask("load", spec, options))
-        except BaseException:
-            self.close()
-            raise
 
     def ask(self, *message: Any) -> Iterator[Any]:
         """Give what the process answers. Raises what it raised, or ModelError where it died."""
@@ -159,7 +167,8 @@ class EngineProcess:
         code = self._process.poll() or 0
         died = f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
         memory = ", as the system ends what takes too much memory" if code == -signal.SIGKILL else ""
-        words = f" (it said: {said})" if (said := self._last_words()) else ""
+        said = "" if code == -signal.SIGKILL else self._last_words()  # who is killed says nothing of it
+        words = f" (it said: {said})" if said else ""
         return (
             f"{self._spec}: the process of its engine ended {died}{memory}{words}; what finished is kept, and the same "
             "command resumes"
@@ -170,3 +179,10 @@ class EngineProcess:
         self._log.seek(max(0, size - LAST_WORDS))
         lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
         return lines[-1] if lines else ""
+
+
+def _start(spec: str) -> EngineProcess:
+    try:
+        return EngineProcess(spec)
+    except OSError as error:
+        raise ModelError(f"{spec}: no process can be started for its engine: {error}") from error

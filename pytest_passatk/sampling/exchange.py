@@ -11,7 +11,7 @@ from time import monotonic
 
 from pytest_passatk.core.errors import ModelError, PassatkError
 from pytest_passatk.core.plan import Plan, ProblemKey
-from pytest_passatk.core.protocols import Briefed, Model
+from pytest_passatk.core.protocols import Briefed, Model, Stoppable
 from pytest_passatk.core.record import ProblemRecord, SuiteRecord
 from pytest_passatk.core.sample import Completion, FinishReason
 from pytest_passatk.core.verdict import Status, Verdict
@@ -26,6 +26,7 @@ from pytest_passatk.store import Store
 
 UNSAVED = 64  # verdicts kept back at most; losing them costs judging again, never a sample
 ENGINE = "engine"  # the name of the only one
+CUT = "the run was cut short; the same command resumes it"
 
 
 class Exchange:
@@ -77,6 +78,8 @@ class Exchange:
             if self.books is not None and self.failure:
                 raise CutShort(str(self.failure))  # it did start, but not for this process
             self._check()
+            if self.closed:
+                raise CutShort(CUT)
             if self.books is not None:
                 refuse_another(self.books.plan, plan)
                 return
@@ -88,6 +91,8 @@ class Exchange:
                 self._vet(self.models)
                 self.books = Books(plan, self.models, self.store)
             except PassatkError as error:
+                if self.closed:  # which ended the model in the middle of its answer
+                    raise CutShort(CUT) from error
                 self.failure = error
                 raise
             # A worker that died before now left its name to nobody.
@@ -145,7 +150,7 @@ class Exchange:
             while not self._ledger(key).settled:
                 self._check()
                 if self.closed:  # interrupted: a worker that waits on would hold up the end
-                    raise CutShort("the run was cut short; the same command resumes it")
+                    raise CutShort(CUT)
                 left = deadline - monotonic()
                 if left <= 0:
                     return None
@@ -215,8 +220,11 @@ class Exchange:
 
     def close(self) -> None:
         """End all waiting, and keep every verdict."""
+        self.closed = True
+        for model in tuple(self.models.values()):
+            if isinstance(model, Stoppable):
+                model.stop()  # first, since the lock is held by who asks a model what it is
         with self._lock:
-            self.closed = True
             self._wake_all()
             self._save()
 

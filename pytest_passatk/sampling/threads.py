@@ -72,7 +72,8 @@ class Sampler(Thread):
         finally:
             if isinstance(completions, Generator):
                 completions.close()  # an iterator that stops early must not wait for the garbage collector
-        for request in () if self._stopped else missing.values():
+        if missing and not self._stopped and not self.desk.is_over():
+            request = next(iter(missing.values()))
             raise ModelError(
                 f"{model.info.backend}:{model.info.name} left {len(missing)} requests without an answer, the first "
                 f"of them {request.problem_id}#{request.index}; the same command asks for them again"

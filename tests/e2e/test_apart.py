@@ -90,7 +90,38 @@ def test_what_cannot_be_loaded_is_said_as_in_the_session(
     target: str, options: ModelOptions, error: type[PassatkError], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        ApartModel(f"hf:{target}", options)
+        ApartModel(f"hf:{target}", options).info  # noqa: B018 - it is asked for the first time
+
+
+def test_windows_has_its_models_in_the_session(random_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "win32")
+    assert not isinstance(open_model(f"hf:{random_model}", ModelOptions()), ApartModel)
+
+
+def test_where_no_process_starts_the_reason_is_told(random_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/no/such/python")
+    with pytest.raises(ModelError, match=r"no process can be started for its engine: .*/no/such/python"):
+        ApartModel(f"hf:{random_model}", ModelOptions()).info  # noqa: B018 - it is asked for the first time
+
+
+def test_a_model_that_is_stopped_before_it_starts_does_not(random_model: Path, ask: Ask) -> None:
+    model = ApartModel(f"hf:{random_model}", ModelOptions())
+    model.stop()
+    assert list(model.sample(ask("the"))) == []
+    with pytest.raises(ModelError, match="ended by SIGKILL"):
+        model.info  # noqa: B018 - as above
+
+
+def test_a_prompt_that_the_process_cannot_read_is_an_error(apart: ApartModel, ask: Ask, answer: Answer) -> None:
+    class Local(str):  # a class of the suite, say
+        __slots__ = ()
+
+        def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+            return eval, ("no_such_module",)
+
+    with pytest.raises(ModelError, match=r"NameError.*no_such_module"):
+        answer(apart, ask(Local("the")))
+    assert len(answer(apart, ask("the", 2, max_tokens=3))) == 2
 
 
 def test_an_error_of_one_call_leaves_the_next_one_alone(apart: ApartModel, ask: Ask, answer: Answer) -> None:
@@ -170,13 +201,28 @@ def test_an_engine_that_is_killed_ends_the_run_with_the_cause(
         os.kill(engine, signal.SIGKILL)
         said = session.communicate(timeout=PATIENCE)[0]
     assert session.returncode == pytest.ExitCode.TESTS_FAILED, said
-    assert "the process of its engine ended by SIGKILL, as the system ends what takes too much memory" in said
+    assert "ended by SIGKILL, as the system ends what takes too much memory; what finished is kept" in said
     kept = samples(tmp_path)
     assert kept > 10
     with start("--n", "2") as session:
         said = session.communicate(timeout=PATIENCE)[0]
     assert session.returncode == 0, said
     assert "in the store" in said
+
+
+def test_the_process_finds_its_libraries_whatever_the_path_of_the_session_holds(
+    start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    """Files beside a suite that are called as a library's module is, and entries that are no text."""
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    for name in ("queue", "tokenizers"):
+        (beside / f"{name}.py").write_text("raise RuntimeError(__name__)", encoding="utf-8")
+    with (tmp_path / "conftest.py").open("a", encoding="utf-8") as file:
+        file.write(f"\nfrom pathlib import Path\nsys.path[:0] = [{str(beside)!r}, Path(__file__).parent]\n")
+    with start("--n", "1") as session:
+        said = session.communicate(timeout=PATIENCE)[0]
+    assert session.returncode == 0, said
 
 
 def test_an_engine_ends_with_its_session(start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path) -> None:
