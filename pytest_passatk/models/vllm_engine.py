@@ -1,7 +1,6 @@
 """Requests through vLLM's offline engine, one step at a time."""
 
 import gc
-import os
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -152,19 +151,12 @@ class Engine:
 
 
 def _start(name: str, arguments: Mapping[str, Any], log: int) -> Any:
-    """The engine. What vLLM preloads into child processes on a CPU is taken back: it has none there."""
-    preload = os.environ.get("LD_PRELOAD")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a run that turns warnings into errors must not trip over vLLM's own
             return _create(arguments)
     except Exception as error:
         raise vllm_failure.fail_start(name, error, vllm_log.last_error(log)) from error
-    finally:
-        if preload is None:
-            os.environ.pop("LD_PRELOAD", None)
-        else:
-            os.environ["LD_PRELOAD"] = preload
 
 
 def _create(arguments: Mapping[str, Any]) -> Any:

@@ -12,7 +12,7 @@ from pytest_passatk.models.hf_load import DTYPES
 
 QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
 ON_CPU = {
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # in this process the engine starts in 2 s instead of 15
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # without one for its core, the engine starts in 2 s instead of 15
     "OMP_NUM_THREADS": "1",  # a busy neighbour makes two threads up to a hundred times slower than one
     "TORCHDYNAMO_DISABLE": "1",  # compiling the log-probabilities takes longer than a small model's whole run
 }
