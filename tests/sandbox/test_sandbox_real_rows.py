@@ -10,12 +10,13 @@ from pytest_passatk import Problem, VerifierTimeout
 from pytest_passatk.core.rows import load_rows
 from pytest_passatk.core.source import RowRequest
 from pytest_passatk.core.suite import suite_of
-from pytest_passatk.sandbox import Sandbox
+from pytest_passatk.sandbox import Limits, Sandbox
 from suites.humaneval import test_humaneval as humaneval
 from suites.mbpp import test_mbpp as mbpp
 
 DATA = os.environ.get("PASSATK_DATA")
 MATCHES = {"mbpp/737", "mbpp/787", "mbpp/794"}  # their gold returns re.Match objects, which cannot cross
+PATIENCE = 30.0  # seconds; no gold is given here by which a busy machine's limit could be scaled
 
 pytestmark = pytest.mark.skipif(not DATA, reason="needs PASSATK_DATA, a folder with the published rows")
 
@@ -34,7 +35,7 @@ def problems() -> dict[str, Problem]:
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
-    with Sandbox() as made:
+    with Sandbox(Limits(seconds=PATIENCE)) as made:
         yield made
 
 
