@@ -169,7 +169,7 @@ def judging_time() -> float:
 
 
 def serve_bare(link: Connection) -> None:
-    """In a process of its own: answer (requests) with (seconds, texts, bytes a request in the queue)."""
+    """In a process of its own: answer requests as `bare` does."""
     from pytest_passatk.models.vllm import load  # noqa: PLC0415 - heavy
 
     model: Any = load("tiny", ModelOptions())
@@ -179,8 +179,11 @@ def serve_bare(link: Connection) -> None:
         link.send(bare(model, requests))
 
 
-def bare(model: Any, requests: Sequence[Request]) -> tuple[float, list[str], float]:
-    """Wall seconds of a loop that does nothing but let the engine answer, the texts, and bytes a request."""
+def bare(model: Any, requests: Sequence[Request]) -> tuple[float, list[str], tuple[int, int, int]]:
+    """Wall seconds of a loop that does nothing but let the engine answer, the texts, and memory.
+
+    The memory is in bytes: before, with all requests in the queue, and at the end.
+    """
     from vllm import SamplingParams  # noqa: PLC0415 - heavy
     from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415
 
@@ -192,13 +195,14 @@ def bare(model: Any, requests: Sequence[Request]) -> tuple[float, list[str], flo
         limit = min(request.params.max_tokens, model.info.context - len(prompt))
         params = SamplingParams(max_tokens=limit, seed=request.seed, output_kind=RequestOutputKind.FINAL_ONLY)
         engine.add_request(str(number), {"prompt_token_ids": prompt}, params)
-    queued = resident(os.getpid()) - before
+    queued = resident(os.getpid())
     while engine.has_unfinished_requests():
         for output in engine.step():
             if output.finished:
                 texts[output.request_id] = output.outputs[0].text
     seconds = time.perf_counter() - start
-    return seconds, [texts[str(number)] for number in range(len(requests))], queued / len(requests)
+    memory = before, queued, resident(os.getpid())
+    return seconds, [texts[str(number)] for number in range(len(requests))], memory
 
 
 def spin(seconds: float) -> None:
@@ -272,14 +276,21 @@ def queue(folder: Path, given: argparse.Namespace, other: Connection) -> None:
     run(folder, problems=given.problems, n=given.n, tokens=given.tokens)  # the engine has touched its buffers
     run(folder, problems=given.queue // given.n, n=given.n, tokens=4)
     keeper = KEEPER[0]
-    before, first = keeper.memory
-    print(f"{len(keeper.requests)} requests in a run, session and engine: {before / 2**20:.0f} MiB before, ", end="")
-    for when, now in (("at the first completion", first), ("at the end", keeper.resident())):
-        print(f"{now / 2**20:.0f} {when} ({(now - before) / given.queue / 1000:.1f} KB a request) ", end="")
-    other.send(keeper.requests[:512])
+    report("session and engine of a run", (*keeper.memory, keeper.resident()), given.queue)
+    other.send(keeper.requests[: given.problems * given.n])
     other.recv()
     other.send(keeper.requests)
-    print(f"\nas many in a bare engine: {other.recv()[2] / 1000:.1f} KB a request in the queue")
+    report("a bare engine", other.recv()[2], given.queue)
+
+
+def report(what: str, memory: Sequence[int], requests: int) -> None:
+    """One line: memory before, with the queue full, and at the end."""
+    before, queued, ended = memory
+    each = [(now - before) / requests / 1000 for now in (queued, ended)]
+    print(
+        f"{what}: {before / 2**20:.0f} MiB before, {queued / 2**20:.0f} with {requests} requests waiting "
+        f"({each[0]:.1f} KB each), {ended / 2**20:.0f} at the end ({each[1]:.1f} KB each)"
+    )
 
 
 def main() -> None:
