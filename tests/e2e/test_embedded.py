@@ -31,7 +31,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Model]:
 
 @pytest.fixture(scope="module")
 def tiny() -> Model:
-    return registry.load("tiny", ModelOptions(logprobs=True))
+    return registry.load("tiny", ModelOptions())
 
 
 def asked(ask: Ask, n: int, **params: float) -> list[Request]:
@@ -63,7 +63,7 @@ def test_samples_are_those_of_one_distribution(engine: Model, tiny: Model, ask: 
 @pytest.mark.hf
 def test_transformers_draws_the_very_samples_of_the_small_decoder(ask: Ask, answer: Answer, tiny: Model) -> None:
     requests = asked(ask, 8, temperature=0.9, top_p=0.95)
-    ours, theirs = (answer(each, requests) for each in (registry.load("hf:tiny", ModelOptions(logprobs=True)), tiny))
+    ours, theirs = (answer(each, requests) for each in (registry.load("hf:tiny", ModelOptions()), tiny))
     same = sum(a.text == b.text for a, b in zip(ours, theirs, strict=True))
     assert same >= 0.95 * len(requests)  # one stream of uniforms; rounding may move a rare token
 
@@ -74,10 +74,10 @@ def test_a_local_folder_of_that_name_comes_first(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny").mkdir()
-    assert registry.load("hf:tiny", ModelOptions(logprobs=True)).info.revision == revision_of(embedded_folder())
+    assert registry.load("hf:tiny", ModelOptions()).info.revision == revision_of(embedded_folder())
     shutil.copytree(random_model, tmp_path / "tiny", dirs_exist_ok=True)
-    assert registry.load("hf:tiny", ModelOptions(logprobs=True)).info.revision == revision_of(random_model)
+    assert registry.load("hf:tiny", ModelOptions()).info.revision == revision_of(random_model)
 
 
 def revision_of(folder: Path) -> str:
-    return registry.load(f"hf:{folder}", ModelOptions(logprobs=True)).info.revision
+    return registry.load(f"hf:{folder}", ModelOptions()).info.revision
