@@ -12,6 +12,8 @@ PassatkError
 VerifierTimeout         raised by a verifier whose own time limit ran out: a wrong answer, in a class of its own
 """
 
+import traceback
+
 
 class PassatkError(Exception):
     """Base of every error that the project raises on purpose; its message names the thing, the id and the remedy."""
@@ -44,6 +46,12 @@ class IsolationError(UsageError):
 
 class ModelError(PassatkError):
     """A model cannot be loaded, or stopped answering."""
+
+
+def stopped_by(error: BaseException) -> ModelError:
+    """What an error of an engine comes to in other processes: as text, since neither class nor cause may reach them."""
+    trace = "".join(traceback.format_exception(error))
+    return ModelError(f"the model stopped: {type(error).__name__}: {error}; the same command resumes\n{trace}")
 
 
 class OutOfContextError(ModelError):

@@ -20,6 +20,7 @@ from pytest_passatk.core.protocols import Model, ModelInfo, ModelOptions
 from pytest_passatk.core.sample import Completion, Request
 from pytest_passatk.models import registry
 from pytest_passatk.models.apart_process import Said
+from pytest_passatk.models.armed import Recorded
 
 CLOSING_SECONDS = 10.0  # for an engine to let go of its devices by itself
 DYING_SECONDS = 1.0  # between the end of its link and that of its process
@@ -36,7 +37,7 @@ def open_model(spec: str, options: ModelOptions) -> Model:
     return ApartModel(spec, options) if forks and registry.is_heavy(spec) else registry.load(spec, options)
 
 
-class ApartModel:
+class ApartModel(Recorded):
     """Stands for a model that another process loads and drives; see `registry.load` for the arguments.
 
     The process starts when it is first asked for anything, which raises as `registry.load` does, and ModelError where
@@ -50,15 +51,6 @@ class ApartModel:
         self._options = options
         self._stopped = False
         self._engine: EngineProcess | None = None
-
-    @property
-    def info(self) -> ModelInfo:
-        """What goes into the records of the first arm."""
-        return self.info_of(self._options.arms[0])
-
-    def info_of(self, arm: str) -> ModelInfo:
-        """What goes into the records of one arm (see `core.protocols.Armed`)."""
-        return self._infos[arm]
 
     @cached_property
     def _infos(self) -> dict[str, ModelInfo]:

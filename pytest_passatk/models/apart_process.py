@@ -3,7 +3,6 @@
 import os
 import pickle
 import signal
-import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from enum import Enum
@@ -12,7 +11,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, NoReturn
 
-from pytest_passatk.core.errors import ModelError, PassatkError
+from pytest_passatk.core.errors import PassatkError, stopped_by
 from pytest_passatk.core.protocols import Model, ModelOptions, info_of
 from pytest_passatk.models import registry
 
@@ -79,8 +78,6 @@ def _answer(link: Connection, host: Host, message: bytes) -> None:
     except PassatkError as error:
         link.send((Said.ERROR, error))
     except Exception as error:  # noqa: BLE001 - as text, since its class may not be known elsewhere
-        trace = "".join(traceback.format_exception(error))
-        what = f"the model stopped: {type(error).__name__}: {error}; the same command resumes"
-        link.send((Said.ERROR, ModelError(f"{what}\n{trace}")))
+        link.send((Said.ERROR, stopped_by(error)))
     else:
         link.send((Said.END, None))

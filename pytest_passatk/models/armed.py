@@ -1,4 +1,4 @@
-"""What models from folders have in common: their files, their settings, and a record for each arm."""
+"""What models with arms have in common: a record for each arm; those from folders, their files and settings, too."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -9,7 +9,27 @@ from pytest_passatk.models import chat, config
 from pytest_passatk.models.source import Source
 
 
-class ArmedModel(ABC):
+class Recorded(ABC):
+    """A model that has something to say of each arm of a run."""
+
+    _options: ModelOptions
+
+    @property
+    def info(self) -> ModelInfo:
+        """What goes into the records of the first arm; may import a heavy library to see the devices."""
+        return self.info_of(self._options.arms[0])
+
+    def info_of(self, arm: str) -> ModelInfo:
+        """What goes into the records of one arm (see `core.protocols.Armed`)."""
+        return self._infos[arm]
+
+    @cached_property
+    @abstractmethod
+    def _infos(self) -> dict[str, ModelInfo]:
+        """The same by arm."""
+
+
+class ArmedModel(Recorded):
     """A model with LoRA adapters beside it, which an engine loads for the first sample.
 
     Args:
@@ -24,15 +44,6 @@ class ArmedModel(ABC):
         self._options = options
         self._config = config.read(source.folder)
         self._template = chat.load_template(source.folder, options.chat_template)
-
-    @property
-    def info(self) -> ModelInfo:
-        """What goes into the records of the first arm; may import a heavy library to see the devices."""
-        return self.info_of(self._options.arms[0])
-
-    def info_of(self, arm: str) -> ModelInfo:
-        """What goes into the records of one arm (see `core.protocols.Armed`)."""
-        return self._infos[arm]
 
     @cached_property
     def _infos(self) -> dict[str, ModelInfo]:

@@ -1,13 +1,12 @@
 """The threads that keep an exchange moving: one drives an engine, one feeds the judges."""
 
-import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from threading import Semaphore, Thread
 
-from pytest_passatk.core.errors import JudgeError, ModelError, PassatkError
+from pytest_passatk.core.errors import JudgeError, ModelError, PassatkError, stopped_by
 from pytest_passatk.core.protocols import Model, Stoppable
 from pytest_passatk.core.sample import Request
 from pytest_passatk.core.verdict import Verdict
@@ -39,9 +38,7 @@ class Sampler(Thread):
         except PassatkError as error:
             self._fail(error)
         except BaseException as error:  # noqa: BLE001 - whatever an engine raises has to reach those who wait
-            trace = "".join(traceback.format_exception(error))  # a cause would not reach other processes
-            message = f"the model stopped: {type(error).__name__}: {error}; the same command resumes"
-            self._fail(ModelError(f"{message}\n{trace}"))
+            self._fail(stopped_by(error))
 
     def stop(self) -> None:
         """Ask for no more than the completion in hand, or not even for that where the model can be stopped."""
