@@ -40,11 +40,13 @@ class PlannedProblem:
         id: of the problem.
         prompt: rendered from its row.
         judge: digest of the verifier and of the row; verdicts are kept under it.
+        row: digest of the row alone.
     """
 
     id: str
     prompt: Prompt
     judge: str
+    row: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,9 @@ class PlannedSuite:
         revision: of the rows, as the suite states it.
         isolation: of the programs that the suite runs; `None` where it runs none.
         arm: label of the arm that samples it, where the run has several.
+        verifier: digest of what judges, the rows left out.
+        collected: ids of all problems of the suite that there are, selected or not; empty where only some of the rows
+            were read, so that nobody knows.
     """
 
     name: str
@@ -74,6 +79,8 @@ class PlannedSuite:
     revision: str | None = None
     isolation: str | None = None
     arm: str = ""
+    verifier: str = ""
+    collected: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:

@@ -13,7 +13,7 @@ from pytest_passatk.core.suite import Suite
 from pytest_passatk.harness.fixtures import fixture_functions, fixture_names, refuse_narrow_fixtures
 from pytest_passatk.harness.item import ProblemItem
 from pytest_passatk.harness.settings import Settings, refuse_nonsense
-from pytest_passatk.harness.verifier import VerifierDigest
+from pytest_passatk.harness.verifier import VerifierDigest, row_digest
 
 
 def collect_suite(
@@ -36,13 +36,14 @@ def collect_suite(
     loaded = settings.load(suite)
     suite = replace(suite, revision=loaded.revision)
     prompts = [render_prompt(suite, problem) for problem in loaded.problems]
+    collected = () if settings.span else tuple(problem.id for problem in loaded.problems)
     arms = ("",) if settings.check else settings.model_options.arms
     for arm, (problem, prompt) in product(arms, zip(loaded.problems, prompts, strict=True)):
         full = f"{name}[{label(problem.id, arm)}]"
         # Left to itself, pytest takes the problem's id for a part of the function's name, and `--lf` does not find it.
         item = ProblemItem.from_parent(
             collector, name=full, nodeid=f"{collector.nodeid}::{full}", suite=suite, problem=problem, prompt=prompt,
-            fixtures=names, arm=arm, judge=judge,
+            fixtures=names, arm=arm, collected=collected, judge=judge,
         )  # fmt: skip
         item.add_marks(marks)
         if first:
@@ -93,10 +94,12 @@ class Collected:
             problems=(),
             revision=self.suite.revision,
             isolation=isolation,
+            verifier=verifier.alone,
+            collected=first.collected,
         )
         arms: dict[str, list[PlannedProblem]] = {}
         for item in self.items:
-            problem = PlannedProblem(item.problem.id, item.prompt, verifier.of(item.problem))
+            problem = PlannedProblem(item.problem.id, item.prompt, verifier.of(item.problem), row_digest(item.problem))
             arms.setdefault(item.arm, []).append(problem)
         return tuple(replace(planned, problems=tuple(problems), arm=arm) for arm, problems in arms.items())
 

@@ -31,6 +31,7 @@ class ProblemItem(pytest.Item):
         prompt: what the model is asked.
         fixtures: the names of the fixtures that the body takes.
         arm: label of the arm that samples it, where the run has several.
+        collected: ids of all problems of the suite; empty where only some of the rows were read.
         judge: runs the item.
         key: the problem's name in the session.
     """
@@ -43,6 +44,7 @@ class ProblemItem(pytest.Item):
         prompt: Prompt,
         fixtures: tuple[str, ...],
         arm: str,
+        collected: tuple[str, ...],
         judge: Callable[["ProblemItem"], None],
         **kwargs: Any,
     ) -> None:
@@ -52,6 +54,7 @@ class ProblemItem(pytest.Item):
         self.prompt = prompt
         self.fixtures = fixtures
         self.arm = arm
+        self.collected = collected
         self.judge = judge
         self.obj = suite.body  # conditions of skip marks are evaluated in its module
         self.key = ProblemKey(self.nodeid.removesuffix(f"[{label(problem.id, arm)}]"), problem.id, arm)

@@ -56,10 +56,23 @@ class VerifierDigest:
         sources = sorted(map(_source_digest, files))
         self._verifier = [sources, timeout]
 
+    @property
+    def alone(self) -> str:
+        """The digest of what judges, without any row."""
+        return digest(self._verifier)
+
     def of(self, problem: Problem) -> str:
         """The digest for one problem: its row holds the gold answer."""
-        row = (problem.answer, problem.tests, problem.fields)
-        return digest([self._verifier, problem.id, *map(plain, row)])
+        return digest([self._verifier, *_plain_row(problem)])
+
+
+def row_digest(problem: Problem) -> str:
+    """The digest of a problem's row."""
+    return digest(_plain_row(problem))
+
+
+def _plain_row(problem: Problem) -> list[Any]:
+    return [problem.id, *map(plain, (problem.answer, problem.tests, problem.fields))]
 
 
 def _source_digest(file: str) -> str:

@@ -1,0 +1,1 @@
+"""Comparing two measurements of the same problems; standard library, numpy and the core only."""

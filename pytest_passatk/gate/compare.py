@@ -1,0 +1,114 @@
+"""Working out comparisons: each suite by itself, then the verdicts of all together."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import hypot
+from statistics import NormalDist
+
+from pytest_passatk.core.interval import Estimate, estimates
+from pytest_passatk.core.names import name_some
+from pytest_passatk.gate.comparison import Comparison, Line
+from pytest_passatk.gate.decision import Decision, decide
+from pytest_passatk.gate.family import Policy
+from pytest_passatk.gate.holm import holm
+from pytest_passatk.gate.measurement import Measurement
+from pytest_passatk.gate.moves import find_moves
+from pytest_passatk.gate.pairs import Pair, pair_up
+from pytest_passatk.gate.permutation import pass_at, pooled_test, sign_flip_test
+from pytest_passatk.gate.power import detectable, samples_needed
+
+
+def compare(before: Measurement, after: Measurement, ks: Sequence[int], policy: Policy) -> Comparison:
+    """The comparison of two measurements of one suite, for the problems that both have.
+
+    What makes them incomparable is found by `comparability`; here they are taken to measure the same. Its verdicts
+    stand alone until `settle` sees it among the others.
+
+    Args:
+        before: the baseline.
+        after: the candidate.
+        ks: to report where both sides have the samples; what the policy gates comes in addition.
+        policy: what is asked.
+    """
+    pairs = pair_up(before.counts, after.counts)
+    if not pairs:
+        none = f"no problem of {after.label} is in {before.label}"
+        return Comparison(after.title, before, after, policy, (), (), (), incomparable=(none,))
+    fewest = min(min(pair.before.n, pair.after.n) for pair in pairs)
+    gated = policy.orders([k for k in ks if k <= fewest], fewest)
+    if short := list(_too_short(pairs, gated)):
+        return Comparison(after.title, before, after, policy, pairs, (), (), incomparable=tuple(short))
+    shown = sorted({k for k in ks if k <= fewest} | set(gated))
+    lines = _lines(pairs, shown, gated, policy)
+    drawn = Comparison(after.title, before, after, policy, pairs, tuple(lines), find_moves(pairs))
+    return settle([drawn])[0]
+
+
+def settle(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """The comparisons with the verdicts that they have together: Holm over all that is gated in any of them."""
+    gated = [line for comparison in comparisons for line in comparison.lines if line.gated]
+    downs, ups = holm([line.p_down for line in gated]), holm([line.p_up for line in gated])
+    adjusted = iter(zip(downs, ups, strict=True))
+    return tuple(
+        replace(
+            comparison,
+            lines=tuple(
+                _judged(line, next(adjusted) if line.gated else (line.p_down, line.p_up), comparison.policy)
+                for line in comparison.lines
+            ),
+        )
+        for comparison in comparisons
+    )
+
+
+def _too_short(pairs: Sequence[Pair], ks: Sequence[int]) -> Iterator[str]:
+    for k in ks:
+        lacking = [
+            f"{pair.id} ({pair.before.n} and {pair.after.n})" for pair in pairs if min(pair.before.n, pair.after.n) < k
+        ]
+        if lacking:
+            yield f"pass@{k} needs {k} samples of every problem on both sides; too few: {name_some(lacking)}"
+
+
+def _lines(pairs: Sequence[Pair], ks: Sequence[int], gated: Sequence[int], policy: Policy) -> Iterator[Line]:
+    before, after = [pair.before for pair in pairs], [pair.after for pair in pairs]
+    sides = zip(ks, estimates(before, ks, policy.level), estimates(after, ks, policy.level), strict=True)
+    for k, old, new in sides:
+        yield _line(pairs, k, old, new, gated=k in gated, policy=policy)
+
+
+def _line(pairs: Sequence[Pair], k: int, old: Estimate, new: Estimate, *, gated: bool, policy: Policy) -> Line:
+    before, after = [pair.before for pair in pairs], [pair.after for pair in pairs]
+    delta, error = new.value - old.value, hypot(old.run_se, new.run_se)
+    pooled, flipped = pooled_test(pairs, pass_at(k)), sign_flip_test(pairs, pass_at(k))
+    tolerance = policy.tolerance(f"pass@{k}")
+    drop = tolerance.share(old.value)
+    reach = NormalDist().inv_cdf((1 + policy.level) / 2) * error
+    return Line(
+        k=k,
+        before=old,
+        after=new,
+        delta=delta,
+        interval=(max(-1.0, delta - reach), min(1.0, delta + reach)),
+        bound=delta - NormalDist().inv_cdf(1 - policy.alpha) * error,
+        p_down=pooled.down,
+        p_up=pooled.up,
+        p_generalises=min(1.0, (flipped.below if delta < 0 else flipped.above) + flipped.at),
+        adjusted=(pooled.down, pooled.up),
+        tolerance=tolerance,
+        decision=Decision.INCONCLUSIVE,
+        small_drop=False,
+        gated=gated,
+        conservative=k > min(count.n for count in (*before, *after)) / 2,
+        detectable=detectable(error**2, policy.alpha),
+        needed=samples_needed(before, after, k, drop, policy.alpha) if drop > 0 else None,
+    )
+
+
+def _judged(line: Line, adjusted: tuple[float, float], policy: Policy) -> Line:
+    p_down, p_up = adjusted
+    decision = decide(
+        delta=line.delta, bound=line.bound, p_down=p_down, p_up=p_up, tolerance=line.tolerated, alpha=policy.alpha
+    )
+    small = decision is Decision.OK and p_down <= policy.alpha
+    return replace(line, adjusted=adjusted, decision=decision, small_drop=small)
