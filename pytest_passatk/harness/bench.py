@@ -144,7 +144,7 @@ def _rows(settings: Settings) -> tuple[str, ...]:
     """Where the rows come from, and which they are, in the words of the command line."""
     data = [f"--passatk-data={settings.data}"] if settings.data else []
     parameters = [f"--passatk-param={name}={value}" for name, value in settings.parameters.items()]
-    changes = [f"--passatk-allow-change={what}" for what in sorted(settings.allow_change)]
+    changes = [f"--passatk-allow-change={','.join(sorted(settings.allow_change))}"] if settings.allow_change else []
     return (*data, *parameters, *changes)
 
 

@@ -8,14 +8,26 @@ conftest owns it.
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, Literal, TypeAlias
 
 import pytest
 
 from pytest_passatk.core.errors import UsageError
+from pytest_passatk.harness.parsers import (
+    ANY,
+    at_least,
+    between,
+    one_of,
+    parse_changes,
+    parse_gate,
+    parse_ks,
+    parse_pairs,
+    parse_parameter,
+    parse_price,
+    parse_span,
+    parse_truth,
+)
 
-ANY = float("inf")
 Given: TypeAlias = tuple[str, Any]  # where a value stands, as the begin of a message, and the value
 
 
@@ -68,89 +80,6 @@ class Option:
         return self.dest.upper()
 
 
-def at_least(low: int) -> Callable[[str], int]:
-    """A parser for whole numbers from `low` on."""
-
-    def parse(text: str) -> int:
-        number = int(text)
-        if number < low:
-            raise ValueError(f"must be at least {low}")
-        return number
-
-    return parse
-
-
-def between(low: float, high: float) -> Callable[[str], float]:
-    """A parser for numbers from `low` to `high`."""
-
-    def parse(text: str) -> float:
-        number = float(text)
-        if not (low <= number <= high and isfinite(number)):
-            raise ValueError(f"must be from {low:g} to {high:g}")
-        return number
-
-    return parse
-
-
-def one_of(*choices: str) -> Callable[[str], str]:
-    """A parser for one of some words."""
-
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
-        return text
-
-    return parse
-
-
-def parse_ks(text: str) -> tuple[int, ...]:
-    """`1,8` → (1, 8), ascending, without repetitions."""
-    return tuple(sorted({at_least(1)(part) for part in text.split(",")}))
-
-
-def parse_price(text: str) -> tuple[float, float]:
-    """`0.5,2` → (0.5, 2.0), of a million tokens that are read and that are written."""
-    prices = tuple(between(0, ANY)(part) for part in text.split(","))
-    if len(prices) != 2:  # noqa: PLR2004 - in and out
-        raise ValueError("must be two numbers, in,out")
-    return prices
-
-
-def parse_pairs(text: str) -> Mapping[str, str]:
-    """`a=1,b=x` → {"a": "1", "b": "x"}."""
-    pairs = [part.partition("=") for part in text.split(",") if part]
-    if any(not separator for _, separator, _ in pairs):
-        raise ValueError("must be key=value,key=value")
-    return {key.strip(): value.strip() for key, _, value in pairs}
-
-
-def parse_parameter(text: str) -> Mapping[str, str]:
-    """`a=b=c` → {"a": "b=c"}; the value stays as it is."""
-    name, separator, value = text.partition("=")
-    if not separator or not name.strip():
-        raise ValueError("must be name=value")
-    return {name.strip(): value}
-
-
-def parse_span(text: str) -> range:
-    """`N`: the first N, as numbers from 0; `M-N`: the M-th to the N-th, both included."""
-    first, dash, last = text.partition("-")
-    if not dash:
-        return range(at_least(1)(text))
-    span = range(at_least(1)(first) - 1, at_least(1)(last))
-    if not span:
-        raise ValueError(f"must go up, {last.strip()} comes before {first.strip()}")
-    return span
-
-
-def parse_truth(text: str) -> bool:
-    """A flag in the environment or the ini file."""
-    truth = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-    if text.lower() not in truth:
-        raise ValueError("must be true or false")
-    return truth[text.lower()]
-
-
 OPTIONS = (
     Option(
         "model",
@@ -176,7 +105,13 @@ OPTIONS = (
         path="found",
     ),
     Option("param", "a parameter of the suite; can be repeated", parse_parameter, "NAME=VALUE", repeats=True),
-    Option("allow-change", "rows: take other rows than the suite was made for", one_of("rows"), "rows"),
+    Option(
+        "allow-change",
+        "what may differ from the suite or the baseline: rows, prompt, sampling, verifier, problems",
+        parse_changes,
+        "WHAT,…",
+        lists=True,
+    ),
     Option("revision", "branch, tag or commit of the model on the Hub", metavar="REV", bare=True),
     Option(
         "adapter",
@@ -209,6 +144,27 @@ OPTIONS = (
     Option(
         "price", "of a million tokens read and written: adds costs to the report", parse_price, "IN,OUT", lists=True
     ),
+    Option("save", "keep the counts as a baseline, pooled with what it has", metavar="NAME"),
+    Option("compare", "with a baseline, a run of the store, or the last one", metavar="NAME|PATH|RUN|last"),
+    Option(
+        "compare-fail",
+        "fail where a figure drops by more, such as pass@1:3pp or tokens/s:5%; can be repeated",
+        parse_gate,
+        "METRIC:DROP",
+        repeats=True,
+    ),
+    Option("alpha", "chance of any false alarm among the gates; default: 0.01", between(1e-6, 0.5), "A"),
+    Option("strict", "fail where the gate is inconclusive, too", None),
+    Option("update", "give the baseline the counts of the problems that ran; the gate does not fail", None),
+    Option("update-new-only", "add the problems that the baseline does not have", None),
+    Option(
+        "baselines", "folder of baselines; default: baselines, beside pytest's ini file", metavar="DIR", path="always"
+    ),
+    Option("stop-when-decided", "sample in stages, and stop a suite when its gate is decided", None),
+    Option("extrapolate", "where pass@K may lie, for a K above n; for information", at_least(2), "K"),
+    Option("summary", "write the verdicts as Markdown; default: GITHUB_STEP_SUMMARY", metavar="FILE", path="always"),
+    Option("html", "write a page with everything, samples included", metavar="FILE", path="always"),
+    Option("junit-properties", "write the figures into the JUnit file as properties", None),
     Option("profile", "options under a name, from passatk.toml or pyproject.toml", metavar="NAME"),
     Option("json", "write everything that the report knows", metavar="FILE", path="always"),
 )

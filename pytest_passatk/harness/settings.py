@@ -17,6 +17,7 @@ from pytest_passatk.core.rows import ALL, Loaded, load_rows
 from pytest_passatk.core.sample import SamplingParams
 from pytest_passatk.core.source import Parameters, RowRequest
 from pytest_passatk.core.suite import Suite
+from pytest_passatk.harness.gating import GateSettings, resolve_gate
 from pytest_passatk.harness.options import OPTIONS, read_options
 from pytest_passatk.harness.profiles import read_profile
 
@@ -51,6 +52,12 @@ class Settings:
         unsafe: run programs of a model without isolation, where there is none.
         store: the store's file; `None` keeps nothing.
         json: where to write the report.
+        gate: what is compared, and kept for later comparisons.
+        extrapolate: the K above n to give a range for.
+        summary: where to write the Markdown summary.
+        step_summary: the file of GitHub Actions that takes it where no other is named.
+        html: where to write the page.
+        junit_properties: whether the JUnit file gets the figures.
         profile: what of this came from a profile; `None` where none was asked for.
     """
 
@@ -74,6 +81,12 @@ class Settings:
     unsafe: bool
     store: Path | None
     json: Path | None
+    gate: GateSettings
+    extrapolate: int | None
+    summary: Path | None
+    step_summary: Path | None
+    html: Path | None
+    junit_properties: bool
     profile: Profile | None
 
     def choose_model(self, suite: Suite) -> str:
@@ -156,7 +169,7 @@ def resolve_settings(config: pytest.Config) -> Settings:
         span=given["limit"],
         data=_place(given["data"]),
         parameters=given["param"] or {},
-        allow_change=frozenset(filter(None, [given["allow_change"]])),
+        allow_change=given["allow_change"] or frozenset(),
         model_options=_model_options(given),
         judges=given["judges"] or _cores(config),
         judge_timeout=given["judge_timeout"],
@@ -167,7 +180,13 @@ def resolve_settings(config: pytest.Config) -> Settings:
         check=bool(given["check"]),
         unsafe=bool(given["unsafe"]),
         store=None if given["no_cache"] else Path(given["store"] or STORE).absolute(),
-        json=Path(given["json"]).absolute() if given["json"] else None,
+        json=_file(given["json"]),
+        gate=resolve_gate(given, config.rootpath),
+        extrapolate=given["extrapolate"],
+        summary=_file(given["summary"]),
+        step_summary=_file(os.environ.get("GITHUB_STEP_SUMMARY")),
+        html=_file(given["html"]),
+        junit_properties=bool(given["junit_properties"]),
         profile=profile,
     )
 
@@ -202,6 +221,10 @@ def _place(data: str | None) -> str | None:
     """Where rows are, in words that mean the same in every process of the run."""
     here = Path(data).expanduser() if data else None
     return str(here.absolute()) if here and here.exists() else data
+
+
+def _file(name: str | None) -> Path | None:
+    return Path(name).absolute() if name else None
 
 
 def _model_options(given: Mapping[str, Any]) -> ModelOptions:

@@ -1,0 +1,74 @@
+"""What the options of a run ask of its gate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_passatk.core.errors import UsageError
+from pytest_passatk.gate.family import ALPHA, Policy, parse_tolerance
+
+FOLDER = "baselines"
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """The gate of a run.
+
+    Attributes:
+        compare: what to compare with: the name of a baseline, a path, a run of the store, or `last`.
+        save: the baseline to keep the counts in.
+        folder: of baselines.
+        policy: figures, tolerances and risk.
+        asked: whether the user named figures, so that arms of one run are gated, too.
+        strict: whether an inconclusive gate fails.
+        update: `all`, `new` or nothing: what of the baseline compared with takes the counts of this run.
+        allowed: what may differ between baseline and run.
+        stop_when_decided: whether to sample in stages.
+    """
+
+    compare: str | None
+    save: str | None
+    folder: Path
+    policy: Policy
+    asked: bool
+    strict: bool
+    update: str
+    allowed: frozenset[str]
+    stop_when_decided: bool
+
+
+def resolve_gate(given: Mapping[str, Any], root: Path) -> GateSettings:
+    """The gate that these options ask for.
+
+    Args:
+        given: the value of every option, by field.
+        root: what the folder of baselines is in, unless another one is named.
+
+    Raises:
+        UsageError: options that contradict each other, or that nothing was named for.
+    """
+    _refuse_nothing(given)
+    if given["update"] and given["update_new_only"]:
+        raise UsageError("--passatk-update replaces what --passatk-update-new-only keeps: give one of them")
+    asked = {metric: parse_tolerance(amount) for metric, amount in (given["compare_fail"] or {}).items()}
+    return GateSettings(
+        compare=given["compare"],
+        save=given["save"],
+        folder=Path(given["baselines"] or root / FOLDER).absolute(),
+        policy=Policy(asked, given["alpha"] or ALPHA),
+        asked=bool(asked),
+        strict=bool(given["strict"]),
+        update="all" if given["update"] else "new" if given["update_new_only"] else "",
+        allowed=given["allow_change"] or frozenset(),
+        stop_when_decided=bool(given["stop_when_decided"]),
+    )
+
+
+def _refuse_nothing(given: Mapping[str, Any]) -> None:
+    """A gate that was asked for and compares with nothing would be green for ever."""
+    for name in ("update", "update_new_only", "stop_when_decided"):
+        if given[name] and not given["compare"]:
+            raise UsageError(
+                f"--passatk-{name.replace('_', '-')} needs --passatk-compare NAME: the baseline that it means"
+            )
