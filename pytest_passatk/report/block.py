@@ -1,10 +1,9 @@
 """A suite's block in the table of a run, drawn with rich."""
 
 from collections.abc import Iterator, Sequence
-from io import StringIO
+from itertools import chain
 
-from rich.console import Console, RenderableType
-from rich.padding import Padding
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -12,10 +11,10 @@ from pytest_passatk.core.estimate import Count
 from pytest_passatk.core.interval import Estimate
 from pytest_passatk.core.summary import Figures, SuiteSummary
 from pytest_passatk.report.glyphs import Glyphs
+from pytest_passatk.report.paper import INDENT, indented, printed
 from pytest_passatk.report.plot import histogram, whisker
 from pytest_passatk.report.text import amount, joined, listed, seconds, visible
 
-INDENT = 2
 PLOT = range(12, 61)  # columns that a plot of intervals may have
 TEXT = 52  # columns of the numbers beside it
 LABEL = 18  # columns of a band's name and count
@@ -25,30 +24,23 @@ COLORS = {"never": "red", "sometimes": "yellow", "always": "green", "skipped": "
 
 def draw(summaries: Sequence[SuiteSummary], *, width: int, color: bool, glyphs: Glyphs, whole: bool) -> str:
     """The blocks one below the other; `pytest_passatk.report.table.render` describes the arguments."""
-    out = StringIO()
-    console = Console(
-        file=out, width=width, force_terminal=color, color_system="standard" if color else None, no_color=not color,
-        markup=False, highlight=False, emoji=False, force_jupyter=False, legacy_windows=False,
-    )  # fmt: skip
-    for summary in summaries:
-        console.print(*_block(summary, width, glyphs, whole=whole), sep="\n")
-        console.print()
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).rstrip("\n")
+    blocks = ([*_block(summary, width, glyphs, whole=whole), Text()] for summary in summaries)
+    return printed(chain.from_iterable(blocks), width=width, color=color)
 
 
 def _block(summary: SuiteSummary, width: int, glyphs: Glyphs, *, whole: bool) -> Iterator[RenderableType]:
     yield _heading(summary, glyphs)
     yield Text(glyphs.rule * width, style="dim")
     if summary.withheld:
-        yield _indented(Text(f"pass@k withheld: {visible(summary.withheld)}", style="bold red", overflow="fold"))
+        yield indented(Text(f"pass@k withheld: {visible(summary.withheld)}", style="bold red", overflow="fold"))
     else:
-        yield _indented(_estimates(summary, width, glyphs))
+        yield indented(_estimates(summary, width, glyphs))
     yield Text()
     groups = (_diversity(summary.figures), _numbers(summary), _tokens(summary.figures), _cost(summary.figures))
     for words in groups:
-        yield from map(_indented, map(Text, joined(list(words), f" {glyphs.dot} ", width - INDENT)))
+        yield from map(indented, map(Text, joined(list(words), f" {glyphs.dot} ", width - INDENT)))
     yield Text()
-    yield _indented(_bands(summary, width, glyphs, whole=whole))
+    yield indented(_bands(summary, width, glyphs, whole=whole))
 
 
 def _heading(summary: SuiteSummary, glyphs: Glyphs) -> Text:
@@ -153,7 +145,3 @@ def _bands(summary: SuiteSummary, width: int, glyphs: Glyphs, *, whole: bool) ->
 def _problem(count: Count) -> str:
     """The problem's id, with its count where the band does not tell it."""
     return visible(count.id) if count.c in {0, count.n} else f"{visible(count.id)} {count.c}/{count.n}"
-
-
-def _indented(thing: RenderableType) -> Padding:
-    return Padding(thing, (0, 0, 0, INDENT))

@@ -17,6 +17,7 @@ class Glyphs:
         thin: the wider interval in a plot.
         thick: the narrower one.
         point: the estimate.
+        arrow: from before to after.
         gutter: in front of each line of foreign text.
         bars: the heights of a bar, ascending.
     """
@@ -30,12 +31,13 @@ class Glyphs:
     thin: str
     thick: str
     point: str
+    arrow: str
     gutter: str
     bars: str
 
 
-UNICODE = Glyphs("─", "·", "–", "×", "±", "…", "─", "━", "●", "│", "▁▂▃▄▅▆▇█")
-ASCII = Glyphs("-", "|", "-", "x", "+-", "...", "-", "=", "o", "|", ".:-=+*#@")
+UNICODE = Glyphs("─", "·", "–", "×", "±", "…", "─", "━", "●", "→", "│", "▁▂▃▄▅▆▇█")
+ASCII = Glyphs("-", "|", "-", "x", "+-", "...", "-", "=", "o", "->", "|", ".:-=+*#@")
 
 
 def glyphs_for(encoding: str) -> Glyphs:

@@ -1,0 +1,125 @@
+"""The words of a comparison, the same in every report."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from pytest_passatk.gate.comparison import Comparison, Line, PaceLine
+from pytest_passatk.gate.decision import Decision
+from pytest_passatk.gate.moves import Kind, Move
+from pytest_passatk.report.text import seconds
+
+SHOWN = 10  # problems that moved, in a short report
+
+
+def points(share: float) -> str:
+    """A share in percentage points: `3`, `2.9` or `0.42`; two digits that count."""
+    return f"{100 * share:.2g}" if abs(share) < 0.0995 else f"{100 * share:.0f}"  # noqa: PLR2004 - 9.95 turns into 10
+
+
+def change(share: float) -> str:
+    """A change in percentage points, signed, to a tenth."""
+    return f"{100 * share:+.1f}"
+
+
+def probability(p: float) -> str:
+    """`.0031`, `.042`, `.50`, or `<.0001`."""
+    if p < 1e-4:  # noqa: PLR2004 - nobody needs it finer
+        return "<.0001"
+    return f"{p:.{4 if p < 0.01 else 3 if p < 0.1 else 2}f}".removeprefix("0")  # noqa: PLR2004 - two digits that count
+
+
+def ruling(line: Line) -> str:
+    """The verdict on a figure, with what qualifies it."""
+    words = [str(line.decision)]
+    if line.small_drop:
+        words.append("small real drop")
+    if not line.gated:
+        words.append("not gated")
+    if line.conservative:
+        words.append("conservative")
+    return ", ".join(words)
+
+
+def explain(comparison: Comparison, metric: str) -> str:
+    """Why a gate failed or could not decide, for somebody who has never seen one."""
+    for line in comparison.lines:
+        if line.metric == metric:
+            return _explain_line(comparison, line)
+    for pace in comparison.pace:
+        if pace.metric == metric:
+            return _explain_pace(comparison, pace)
+    raise ValueError(f"{metric} is not compared")
+
+
+def _explain_line(comparison: Comparison, line: Line) -> str:
+    p, low, high = line.adjusted[0], *line.interval
+    first = (
+        f"{comparison.title}: {line.metric} went from {line.before.value:.3f} ({comparison.before.label}) to "
+        f"{line.after.value:.3f} ({comparison.after.label}) on {len(comparison.pairs):,} problems: "
+        f"{change(line.delta)} points, {comparison.policy.level:.0%} interval {change(low)} to {change(high)}."
+    )
+    if line.decision is Decision.REGRESSED:
+        second = (
+            f"The drop is real (p = {probability(p)}, at most {comparison.policy.alpha:g} is taken as one), and may "
+            f"exceed the {points(line.tolerated)} points that the gate tolerates."
+        )
+    else:
+        second = (
+            f"A drop of more than the tolerated {points(line.tolerated)} points can be neither shown "
+            f"(p = {probability(p)}) nor ruled out: with these samples only one of {points(line.detectable)} points is "
+            f"found reliably. {_remedy(line)}"
+        )
+    return "\n".join([first, second, *move_lines(comparison, "->")])
+
+
+def _remedy(line: Line) -> str:
+    if line.needed is None:
+        return "No number of samples would do with this baseline: sample it more, too."
+    return f"Sample {line.needed:,} times a problem to find the tolerated drop."
+
+
+def needs(comparison: Comparison) -> Iterator[str]:
+    """What more samples would bring, for the gated figures that are inconclusive."""
+    for line in comparison.lines:
+        if line.gated and line.decision is Decision.INCONCLUSIVE:
+            yield f"{line.metric}: {_remedy(line)}"
+
+
+def _explain_pace(comparison: Comparison, pace: PaceLine) -> str:
+    if pace.before is None or pace.after is None or pace.loss is None:
+        return f"{comparison.title}: {pace.metric} cannot be compared: {pace.why}"
+    return (
+        f"{comparison.title}: {pace.metric} went from {figure(pace.metric, pace.before)} ({comparison.before.label}) to "
+        f"{figure(pace.metric, pace.after)} ({comparison.after.label}), a loss of {pace.loss:.1%}; {pace.tolerance} is "
+        f"tolerated. {pace.why}".rstrip()
+    )
+
+
+def figure(metric: str, value: float) -> str:
+    """A figure of speed."""
+    return f"{value:,.0f}" if metric == "tokens/s" else seconds(value)
+
+
+def moved(comparison: Comparison) -> str:
+    """How many problems moved, by kind."""
+    counts = Counter(move.kind for move in comparison.moves)
+    return ", ".join(f"{counts[kind]:,} {kind}" for kind in Kind if counts[kind]) or "none moved"
+
+
+def worth_showing(comparison: Comparison) -> list[Move]:
+    """The problems that did more than flicker, the least likely first."""
+    return [move for move in comparison.moves if move.kind is not Kind.FLAKY]
+
+
+def move_lines(comparison: Comparison, arrow: str) -> list[str]:
+    """The ten clearest moves, a line each."""
+    return [
+        f"  {move.kind:9} {move.pair.id}  {counts(move, arrow)}  p {probability(move.p)}"
+        for move in worth_showing(comparison)[:SHOWN]
+    ]
+
+
+def counts(move: Move, arrow: str) -> str:
+    """`6/8 → 0/8`."""
+    before, after = move.pair.before, move.pair.after
+    return f"{before.c}/{before.n} {arrow} {after.c}/{after.n}"
