@@ -40,11 +40,13 @@ class Policy:
         asked: tolerance by metric (`pass@1`, `tokens/s`, …); empty takes the default family.
         alpha: chance of any false alarm in the gated family.
         level: confidence of intervals.
+        enforced: whether a regression fails the build, or is only told.
     """
 
     asked: Mapping[str, Tolerance]
     alpha: float = ALPHA
     level: float = 0.95
+    enforced: bool = True
 
     def tolerance(self, metric: str) -> Tolerance:
         """The drop of a metric that passes."""

@@ -8,16 +8,16 @@ from math import comb
 from pytest_passatk.gate.holm import holm
 from pytest_passatk.gate.pairs import Pair
 
-CHANCE = 0.05  # a problem that moved with less than this chance, by itself, is not called flaky
+CHANCE = 0.05  # a difference that comes by chance more often than this is called flaky
 
 
 class Kind(StrEnum):
     """How a problem moved."""
 
     BROKEN = "broken"  # solved before, never now
-    REGRESSED = "regressed"  # solved more seldom, beyond chance
+    REGRESSED = "regressed"  # solved more seldom
     FLAKY = "flaky"  # the difference is what chance brings
-    IMPROVED = "improved"  # solved more often, beyond chance
+    IMPROVED = "improved"  # solved more often
     NEW = "new"  # never solved before, solved now
 
 
@@ -64,10 +64,8 @@ def fisher(pair: Pair) -> float:
 
 def _kind(pair: Pair, p: float) -> Kind:
     before, after = pair.before, pair.after
-    if before.c and not after.c:
-        return Kind.BROKEN
-    if after.c and not before.c:
-        return Kind.NEW
     if p > CHANCE:
         return Kind.FLAKY
-    return Kind.IMPROVED if after.c * before.n > before.c * after.n else Kind.REGRESSED
+    if after.c * before.n < before.c * after.n:
+        return Kind.REGRESSED if after.c else Kind.BROKEN
+    return Kind.IMPROVED if before.c else Kind.NEW

@@ -1,7 +1,7 @@
 """What the options of a run ask of its gate."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,10 @@ class GateSettings:
     update: str
     allowed: frozenset[str]
     stop_when_decided: bool
+
+    def idle(self) -> "GateSettings":
+        """The same where nothing is compared or kept."""
+        return replace(self, compare=None, save=None, update="", stop_when_decided=False)
 
 
 def resolve_gate(given: Mapping[str, Any], root: Path) -> GateSettings:

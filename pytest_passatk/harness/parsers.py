@@ -98,7 +98,7 @@ def parse_changes(text: str) -> frozenset[str]:
 
 
 def parse_gate(text: str) -> Mapping[str, str]:
-    """`pass@1:3pp`, or `pass@1=3pp` as a table of a profile has it → {"pass@1": "3pp"}, where both parts mean something."""
+    """`pass@1:3pp` → {"pass@1": "3pp"}, where both parts mean something; a table of a profile brings `pass@1=3pp`."""
     text = text.replace("=", ":")
     (metric,) = parse_requirement(text)
     return {metric: text.rpartition(":")[2].strip()}

@@ -100,7 +100,8 @@ class Rejudgement(Session):
         arms = replace(settings.model_options, adapters={arm: None for _, arm in self._recorded})
         return replace(
             settings, model="recorded", model_options=arms, n=most, ks=(1,), sampling={"temperature": 1.0}, check=False,
-            engines=None, store=Path(self._order.store), json=Path(self._order.report),
+            engines=None, store=Path(self._order.store), json=Path(self._order.report), gate=settings.gate.idle(),
+            summary=None, step_summary=None, html=None,
         )  # fmt: skip
 
     def select(self, items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:

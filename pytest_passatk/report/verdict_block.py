@@ -80,7 +80,7 @@ def _figures(comparison: Comparison, glyphs: Glyphs) -> Table:
         table.add_column(name, no_wrap=True)
     table.add_column(f"change in pp ({comparison.policy.level:.0%})", no_wrap=True)
     table.add_column("p", no_wrap=True)
-    table.add_column("finds", no_wrap=True)
+    table.add_column("finds pp", no_wrap=True)
     table.add_column("verdict", overflow="fold")
     for line in comparison.lines:
         table.add_row(*_row(line, glyphs))
@@ -114,25 +114,29 @@ def _pace(pace: PaceLine) -> Iterator[Text]:
 def _remarks(comparison: Comparison) -> Iterator[str]:
     gated = [line for line in comparison.lines if line.gated]
     if gated:
-        asked = ", ".join(f"{line.metric} by {line.tolerance}" for line in gated)
-        worst = min(gated, key=lambda line: line.p_generalises)
+        tolerated = ", ".join(f"{line.metric} {line.tolerance}" for line in gated)
+        policy = comparison.policy
         yield (
-            f"gate: fails on a real drop of {asked}; chance of a false alarm {comparison.policy.alpha:g}; "
-            f"beyond these problems: p {probability(worst.p_generalises)} ({worst.metric})"
+            f"{'gate' if policy.enforced else 'no gate'}: tolerates {tolerated}; chance of a false alarm "
+            f"{policy.alpha:g}"
         )
+        beyond = ", ".join(f"{line.metric} {probability(line.p_generalises)}" for line in gated)
+        yield f"p that other problems of the kind would not move so: {beyond}"
     yield from needs(comparison)
 
 
 def _moves(comparison: Comparison, glyphs: Glyphs, *, whole: bool) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     clear = worth_showing(comparison)
+    for name in ("", "", "solved", "p alone", "p of all") if clear else ():
+        table.add_column(name, overflow="fold")
     for move in clear if whole else clear[:SHOWN]:
         table.add_row(
             Text(str(move.kind), style=KINDS[move.kind]),
-            Text(visible(move.pair.id), overflow="fold"),
+            Text(visible(move.pair.id)),
             Text(counts(move, glyphs.arrow)),
-            Text(f"p {probability(move.p)}"),
-            Text(f"of all {probability(move.p_adjusted)}", style="dim"),
+            Text(probability(move.p)),
+            Text(probability(move.p_adjusted)),
         )
     if len(clear) > SHOWN and not whole:
         table.add_row(Text(glyphs.ellipsis), Text(f"and {len(clear) - SHOWN:,} more"), Text(), Text(), Text())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pytest_passatk.gate.comparison import Comparison, Line, PaceLine
 from pytest_passatk.gate.decision import Decision
 from pytest_passatk.gate.moves import Kind, Move
-from pytest_passatk.report.text import seconds
+from pytest_passatk.report.text import seconds, visible
 
 SHOWN = 10  # problems that moved, in a short report
 
@@ -29,15 +29,13 @@ def probability(p: float) -> str:
 
 
 def ruling(line: Line) -> str:
-    """The verdict on a figure, with what qualifies it."""
+    """The verdict on a figure, with what qualifies it; in brackets where it is not gated."""
     words = [str(line.decision)]
     if line.small_drop:
         words.append("small real drop")
-    if not line.gated:
-        words.append("not gated")
     if line.conservative:
         words.append("conservative")
-    return ", ".join(words)
+    return ", ".join(words) if line.gated else f"({', '.join(words)})"
 
 
 def explain(comparison: Comparison, metric: str) -> str:
@@ -88,10 +86,10 @@ def needs(comparison: Comparison) -> Iterator[str]:
 def _explain_pace(comparison: Comparison, pace: PaceLine) -> str:
     if pace.before is None or pace.after is None or pace.loss is None:
         return f"{comparison.title}: {pace.metric} cannot be compared: {pace.why}"
+    before, after = figure(pace.metric, pace.before), figure(pace.metric, pace.after)
     return (
-        f"{comparison.title}: {pace.metric} went from {figure(pace.metric, pace.before)} ({comparison.before.label}) to "
-        f"{figure(pace.metric, pace.after)} ({comparison.after.label}), a loss of {pace.loss:.1%}; {pace.tolerance} is "
-        f"tolerated. {pace.why}".rstrip()
+        f"{comparison.title}: {pace.metric} went from {before} ({comparison.before.label}) to {after} "
+        f"({comparison.after.label}), a loss of {pace.loss:.1%}; {pace.tolerance} is tolerated. {pace.why}".rstrip()
     )
 
 
@@ -114,7 +112,7 @@ def worth_showing(comparison: Comparison) -> list[Move]:
 def move_lines(comparison: Comparison, arrow: str) -> list[str]:
     """The ten clearest moves, a line each."""
     return [
-        f"  {move.kind:9} {move.pair.id}  {counts(move, arrow)}  p {probability(move.p)}"
+        f"  {move.kind:9} {visible(move.pair.id)}  {counts(move, arrow)}  p {probability(move.p)}"
         for move in worth_showing(comparison)[:SHOWN]
     ]
 
