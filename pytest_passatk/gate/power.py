@@ -1,6 +1,6 @@
 """What a comparison can see: the smallest drop that it would find, and the samples that a smaller one takes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import comb, fsum, sqrt
 from statistics import NormalDist
 
@@ -26,17 +26,24 @@ def detectable(variance: float, alpha: float, power: float = POWER) -> float:
 def projected_variance(counts: Sequence[Count], k: int, n: int) -> float:
     """The variance of the mean pass@k of these problems, had each n >= k samples.
 
-    (1/P) [Σ_j C(k, j) C(n−k, k−j) / C(n, k) · m_{2k−j} − m_{2k}], m_j the mean of q^j: estimated without bias where
-    every problem has 2k samples, and from a Beta distribution of pass rates elsewhere. Where all samples agree, the
-    variance of the interval shrinks with n.
+    That of the interval as it is now, scaled as `sampling_variance` shrinks from the present n to the other; as 1/n
+    where the counts fix no spread. So no number of samples is called enough that was just called too small.
     """
-    tally = tally_of(counts)
-    if _agree(tally):
-        return estimate(counts, k).run_se ** 2 * min(size for size, _ in tally) / n
-    moments = _moments(tally, 2 * k)
+    return _projection(counts, k)(n)
+
+
+def sampling_variance(moments: Sequence[float], k: int, n: int) -> float:
+    """The mean variance of a problem's pass@k from n >= k samples.
+
+    It is Σ_j C(k, j) C(n−k, k−j) / C(n, k) · m_{2k−j} − m_{2k}: two k-subsets of n samples share j with that chance.
+
+    Args:
+        moments: m_0 … m_2k, the means of q^j, q a problem's chance to fail.
+        k: at least 1.
+        n: samples of each problem.
+    """
     draws = comb(n, k)
-    mean = fsum(comb(k, j) * comb(n - k, k - j) / draws * moments[2 * k - j] for j in range(k + 1)) - moments[2 * k]
-    return max(0.0, mean) / tally.total()
+    return fsum(comb(k, j) * comb(n - k, k - j) / draws * (moments[2 * k - j] - moments[2 * k]) for j in range(k + 1))
 
 
 def samples_needed(before: Sequence[Count], after: Sequence[Count], k: int, drop: float, alpha: float) -> int | None:
@@ -57,24 +64,33 @@ def fewest(counts: Sequence[Count], k: int, variance: float) -> int | None:
     """The fewest samples a problem that bring the variance of pass@k down to `variance`; `None` where none do."""
     if variance <= 0:
         return None
-    high = k
-    while projected_variance(counts, k, high) > variance:
+    projected, high = _projection(counts, k), k
+    while projected(high) > variance:
         high *= 2
         if high > MOST:
             return None
     low = max(k, high // 2)
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if projected_variance(counts, k, middle) <= variance else (middle + 1, high)
+        low, high = (low, middle) if projected(middle) <= variance else (middle + 1, high)
     return low
 
 
-def _agree(tally: Tally) -> bool:
-    return all(c == 0 for _, c in tally) or all(c == n for n, c in tally)
+def _projection(counts: Sequence[Count], k: int) -> Callable[[int], float]:
+    tally, variance = tally_of(counts), estimate(counts, k).run_se ** 2
+    now = min(n for n, _ in tally)
+    moments = fail_moments(tally, 2 * k)
+    present = sampling_variance(moments, k, now) if moments else 0.0
+    return lambda n: variance * (sampling_variance(moments, k, n) / present if present else now / n)
 
 
-def _moments(tally: Tally, order: int) -> list[float]:
-    """The mean of q^j over the problems, j = 0 … order."""
+def fail_moments(tally: Tally, order: int) -> list[float]:
+    """The mean of q^j over the problems, j = 0 … order; empty where all samples agree.
+
+    Without bias where every problem has `order` samples, and from a Beta distribution of pass rates elsewhere.
+    """
+    if all(c == 0 for _, c in tally) or all(c == n for n, c in tally):
+        return []
     if min(n for n, _ in tally) < order:
         return [float(moment) for moment in fit_beta(tally).fail_moments(order)]
     problems = tally.total()
