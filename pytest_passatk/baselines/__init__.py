@@ -1,0 +1,1 @@
+"""Baselines: measurements as text files that are reviewed and kept with the code."""
