@@ -11,6 +11,7 @@ from pytest_passatk.gate.comparison import Comparison, Line
 from pytest_passatk.gate.decision import Decision, decide
 from pytest_passatk.gate.family import Policy
 from pytest_passatk.gate.holm import holm
+from pytest_passatk.gate.look import Look, Looks
 from pytest_passatk.gate.measurement import Measurement
 from pytest_passatk.gate.moves import find_moves
 from pytest_passatk.gate.pairs import Pair, pair_up
@@ -18,7 +19,9 @@ from pytest_passatk.gate.permutation import pass_at, pooled_test, sign_flip_test
 from pytest_passatk.gate.power import detectable, samples_needed
 
 
-def compare(before: Measurement, after: Measurement, ks: Sequence[int], policy: Policy) -> Comparison:
+def compare(
+    before: Measurement, after: Measurement, ks: Sequence[int], policy: Policy, looks: Looks | None = None
+) -> Comparison:
     """The comparison of two measurements of one suite, for the problems that both have.
 
     What makes them incomparable is found by `comparability`; here they are taken to measure the same. Its verdicts
@@ -29,31 +32,35 @@ def compare(before: Measurement, after: Measurement, ks: Sequence[int], policy: 
         after: the candidate.
         ks: to report where both sides have the samples; what the policy gates comes in addition.
         policy: what is asked.
+        looks: that decided when to stop sampling, where the suite was sampled in stages; they know what is gated.
     """
     pairs = pair_up(before.counts, after.counts)
     if not pairs:
         none = f"no problem of {after.label} is in {before.label}"
         return Comparison(after.title, before, after, policy, (), (), (), incomparable=(none,))
     fewest = min(min(pair.before.n, pair.after.n) for pair in pairs)
-    gated = policy.orders([k for k in ks if k <= fewest], fewest)
-    if short := list(_too_short(pairs, gated)):
+    gated = tuple(looks.lines) if looks else policy.orders([k for k in ks if k <= fewest], fewest)
+    if short := list(too_short(pairs, gated)):
         return Comparison(after.title, before, after, policy, pairs, (), (), incomparable=tuple(short))
     shown = sorted({k for k in ks if k <= fewest} | set(gated))
-    lines = _lines(pairs, shown, gated, policy)
-    drawn = Comparison(after.title, before, after, policy, pairs, tuple(lines), find_moves(pairs))
+    lines = _lines(pairs, shown, gated, policy, looks)
+    drawn = Comparison(after.title, before, after, policy, pairs, tuple(lines), find_moves(pairs), looks=looks)
     return settle([drawn])[0]
 
 
 def settle(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    """The comparisons with the verdicts that they have together: Holm over all that is gated in any of them."""
-    gated = [line for comparison in comparisons for line in comparison.lines if line.gated]
+    """The comparisons with the verdicts that they have together: Holm over all that is gated in any of them.
+
+    What a look decided stays as it is: it was tested at its own share of alpha.
+    """
+    gated = [line for comparison in comparisons for line in comparison.lines if _is_open(line)]
     downs, ups = holm([line.p_down for line in gated]), holm([line.p_up for line in gated])
     adjusted = iter(zip(downs, ups, strict=True))
     return tuple(
         replace(
             comparison,
             lines=tuple(
-                _judged(line, next(adjusted) if line.gated else (line.p_down, line.p_up), comparison.policy)
+                _judged(line, next(adjusted) if _is_open(line) else (line.p_down, line.p_up), comparison.policy)
                 for line in comparison.lines
             ),
         )
@@ -61,7 +68,8 @@ def settle(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
     )
 
 
-def _too_short(pairs: Sequence[Pair], ks: Sequence[int]) -> Iterator[str]:
+def too_short(pairs: Sequence[Pair], ks: Sequence[int]) -> Iterator[str]:
+    """Why pass@k cannot be compared, for each k that a side has too few samples for."""
     for k in ks:
         lacking = [
             f"{pair.id} ({pair.before.n} and {pair.after.n})" for pair in pairs if min(pair.before.n, pair.after.n) < k
@@ -70,19 +78,27 @@ def _too_short(pairs: Sequence[Pair], ks: Sequence[int]) -> Iterator[str]:
             yield f"pass@{k} needs {k} samples of every problem on both sides; too few: {name_some(lacking)}"
 
 
-def _lines(pairs: Sequence[Pair], ks: Sequence[int], gated: Sequence[int], policy: Policy) -> Iterator[Line]:
+def _is_open(line: Line) -> bool:
+    return line.gated and line.look is None
+
+
+def _lines(
+    pairs: Sequence[Pair], ks: Sequence[int], gated: Sequence[int], policy: Policy, looks: Looks | None
+) -> Iterator[Line]:
     before, after = [pair.before for pair in pairs], [pair.after for pair in pairs]
     sides = zip(ks, estimates(before, ks, policy.level), estimates(after, ks, policy.level), strict=True)
     for k, old, new in sides:
-        yield _line(pairs, k, old, new, gated=k in gated, policy=policy)
+        yield _line(pairs, k, old, new, gated=k in gated, policy=policy, look=looks.lines.get(k) if looks else None)
 
 
-def _line(pairs: Sequence[Pair], k: int, old: Estimate, new: Estimate, *, gated: bool, policy: Policy) -> Line:
+def _line(
+    pairs: Sequence[Pair], k: int, old: Estimate, new: Estimate, *, gated: bool, policy: Policy, look: Look | None
+) -> Line:
     before, after = [pair.before for pair in pairs], [pair.after for pair in pairs]
     delta, error = new.value - old.value, hypot(old.run_se, new.run_se)
     pooled, flipped = pooled_test(pairs, pass_at(k)), sign_flip_test(pairs, pass_at(k))
     tolerance = policy.tolerance(f"pass@{k}")
-    drop = tolerance.share(old.value)
+    drop, alpha = tolerance.share(old.value), (look.level if look else 0) or policy.alpha
     reach = NormalDist().inv_cdf((1 + policy.level) / 2) * error
     return Line(
         k=k,
@@ -90,7 +106,7 @@ def _line(pairs: Sequence[Pair], k: int, old: Estimate, new: Estimate, *, gated:
         after=new,
         delta=delta,
         interval=(max(-1.0, delta - reach), min(1.0, delta + reach)),
-        bound=delta - NormalDist().inv_cdf(1 - policy.alpha) * error,
+        bound=delta + NormalDist().inv_cdf(alpha) * error,
         p_down=pooled.down,
         p_up=pooled.up,
         p_generalises=min(1.0, (flipped.below if delta < 0 else flipped.above) + flipped.at),
@@ -100,13 +116,17 @@ def _line(pairs: Sequence[Pair], k: int, old: Estimate, new: Estimate, *, gated:
         small_drop=False,
         gated=gated,
         conservative=k > min(count.n for count in (*before, *after)) / 2,
-        detectable=detectable(error**2, policy.alpha),
-        needed=samples_needed(before, after, k, drop, policy.alpha) if drop > 0 else None,
+        detectable=detectable(error**2, alpha),
+        needed=samples_needed(before, after, k, drop, alpha) if drop > 0 else None,
+        look=look,
     )
 
 
 def _judged(line: Line, adjusted: tuple[float, float], policy: Policy) -> Line:
     p_down, p_up = adjusted
+    if line.look:
+        small = line.look.decision is Decision.OK and line.look.p_down <= line.look.level
+        return replace(line, adjusted=adjusted, decision=line.look.decision, small_drop=small)
     decision = decide(
         delta=line.delta, bound=line.bound, p_down=p_down, p_up=p_up, tolerance=line.tolerated, alpha=policy.alpha
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pytest_passatk.core.interval import Estimate
 from pytest_passatk.gate.decision import Decision
 from pytest_passatk.gate.family import Policy, Tolerance
+from pytest_passatk.gate.look import Look, Looks
 from pytest_passatk.gate.measurement import Measurement
 from pytest_passatk.gate.moves import Move
 from pytest_passatk.gate.pairs import Pair
@@ -34,6 +35,8 @@ class Line:
         detectable: the smallest drop that is found with a power of 80 %.
         needed: samples a problem that the candidate needs to find a drop of the tolerance; `None` where no number does
             with this baseline.
+        look: which decided it, where the suite was sampled in stages: its verdict stands, whatever later samples say.
+            `None` elsewhere, and where this is not gated.
     """
 
     k: int
@@ -53,6 +56,7 @@ class Line:
     conservative: bool
     detectable: float
     needed: int | None
+    look: Look | None = None
 
     @property
     def metric(self) -> str:
@@ -103,6 +107,9 @@ class Comparison:
         pace: figures of speed.
         notes: what a reader should know: a selection of problems, a drift between runs, broken assumptions.
         incomparable: why there is no comparison, in words that name what differs; empty where there is one.
+        suite: node id of the function of the candidate's suite; empty where it was not collected.
+        arm: of the candidate, where its run has several.
+        looks: how far the suite went, where it was sampled in stages.
     """
 
     title: str
@@ -115,6 +122,9 @@ class Comparison:
     pace: tuple[PaceLine, ...] = ()
     notes: tuple[str, ...] = ()
     incomparable: tuple[str, ...] = ()
+    suite: str = ""
+    arm: str = ""
+    looks: Looks | None = None
 
     @property
     def regressed(self) -> tuple[str, ...]:
