@@ -1,6 +1,6 @@
 """One baseline file: a header in the first line, then a line a problem, sorted by id; docs/baselines.md describes it.
 
-{"schema": 1, "title": "aime", "problems": 1, "model": {…}, "sampling": {…}, "verifier": "…", "revision": …, "runs": […]}
+{"schema": 1, "title": "aime", "problems": 1, "model": {…}, "sampling": {…}, "verifier": "…", …, "runs": […]}
 {"id": "2024-I-1", "n": 32, "c": 9, "row": "0f3a…", "prompt": "9b1c…"}
 """
 

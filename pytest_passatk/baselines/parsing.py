@@ -62,7 +62,7 @@ def _measurement(
 
 def _object(line: str) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        value = json.loads(line, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         conflict = line.startswith(("<<<<<<<", "=======", ">>>>>>>", "|||||||"))
         why = "an unresolved merge conflict" if conflict else f"not JSON ({error})"
@@ -70,6 +70,10 @@ def _object(line: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _Fault(f"no JSON object, but {_shown(value)}")
     return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _check_schema(header: Mapping[str, Any], where: str) -> None:

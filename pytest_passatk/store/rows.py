@@ -21,7 +21,8 @@ class RunRow:
 class SuiteRow:
     """One suite of a run.
 
-    `model` and `sampling` are the plain forms of ModelInfo and SamplingParams, `problems` is how many there are.
+    `model` and `sampling` are the plain forms of ModelInfo and SamplingParams, `problems` is how many there are, and
+    `verifier` is `None` where it was not noted.
     """
 
     id: int
@@ -36,11 +37,21 @@ class SuiteRow:
     seconds: float
     problems: int
     arm: str = ""
+    verifier: str | None = None
 
     @property
     def key(self) -> tuple[str, str]:
         """Tells it from every other suite of the run."""
         return self.name, self.arm
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """What one problem of a run was made of; `row` is the digest of its row, `None` where it was not noted."""
+
+    id: str
+    prompt: Any
+    row: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 from pytest_passatk.core.outcomes import Outcomes
 from pytest_passatk.core.plan import PlannedSuite
 from pytest_passatk.core.protocols import ModelInfo
-from pytest_passatk.store.rows import ProblemRow, RunRow, SampleRow, SuiteRow
+from pytest_passatk.store.rows import ProblemRow, RunRow, SampleRow, SourceRow, SuiteRow
 from pytest_passatk.store.schema import explained, transaction
 from pytest_passatk.store.text import storable
 
@@ -19,7 +19,7 @@ SAMPLE = ("text", "tokens", "finish", "latency", "logprob", "first_token", "prom
 PAGE = 500  # problems of a suite that are looked up at once
 
 _SUITES = """
-SELECT id, name, title, n, ks, extracts, model, sampling, reused, seconds, arm,
+SELECT id, name, title, n, ks, extracts, model, sampling, reused, seconds, arm, verifier,
     (SELECT count(*) FROM run_problems p WHERE p.suite = r.id)
 FROM run_suites r WHERE run = ? ORDER BY id"""
 
@@ -58,17 +58,24 @@ class Runs:
         row = (
             run, storable(suite.name), storable(suite.title), suite.n, json.dumps(suite.ks), suite.extracts,
             json.dumps(model.to_dict()), json.dumps(asdict(suite.params)), reused, storable(suite.arm),
+            suite.verifier or None,
         )  # fmt: skip
         with self._writing():
             cursor = self._connection.execute(
-                "INSERT INTO run_suites (run, name, title, n, ks, extracts, model, sampling, reused, arm) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO run_suites (run, name, title, n, ks, extracts, model, sampling, reused, arm, verifier) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
             number = int(cursor.lastrowid or 0)
             problems = zip(suite.problems, streams, strict=True)
-            rows = [(number, i, storable(p.id), self._ids[stream], p.judge) for i, (p, stream) in enumerate(problems)]
-            self._connection.executemany("INSERT INTO run_problems VALUES (?, ?, ?, ?, ?)", rows)
+            rows = [
+                (number, i, storable(p.id), self._ids[stream], p.judge, p.row or None)
+                for i, (p, stream) in enumerate(problems)
+            ]
+            self._connection.executemany(
+                "INSERT INTO run_problems (suite, position, problem, stream, judge, row) VALUES (?, ?, ?, ?, ?, ?)",
+                rows,
+            )
         return number
 
     def finish_suite(self, suite: int, model: ModelInfo, seconds: float) -> None:
@@ -97,11 +104,11 @@ class Runs:
         return [
             SuiteRow(
                 number, name, title, n, tuple(json.loads(ks)), bool(extracts), json.loads(model), json.loads(sampling),
-                reused, seconds, problems, arm,
+                reused, seconds, problems, arm, verifier,
             )
-            for number, name, title, n, ks, extracts, model, sampling, reused, seconds, arm, problems in self._rows(
-                _SUITES, [run]
-            )
+            for (
+                number, name, title, n, ks, extracts, model, sampling, reused, seconds, arm, verifier, problems,
+            ) in self._rows(_SUITES, [run])
         ]  # fmt: skip
 
     def outcomes(self, suite: int) -> list[Outcomes]:
@@ -118,6 +125,15 @@ class Runs:
         while page := self._rows(_PROBLEMS, [suite, position, problem, problem, PAGE]):
             for position, name, settings, stream, judge, n in page:  # noqa: B007 - where the next page starts
                 yield ProblemRow(name, json.loads(settings)["prompt"], self._samples(stream, judge, n))
+
+    def sources(self, suite: int) -> list[SourceRow]:
+        """What the problems of a suite were made of, in order of the plan."""
+        query = (
+            "SELECT p.problem, t.settings, p.row FROM run_problems p JOIN streams t ON t.id = p.stream "
+            "WHERE p.suite = ? ORDER BY p.position"
+        )
+        rows = self._rows(query, [suite])
+        return [SourceRow(problem, json.loads(settings)["prompt"], row) for problem, settings, row in rows]
 
     def streams(self, suite: int) -> dict[str, str]:
         """The names of the streams of a suite, by problem, in order of the plan."""

@@ -20,7 +20,7 @@ from pytest_passatk.core.plan import PlannedProblem, PlannedSuite
 from pytest_passatk.core.protocols import ModelInfo
 from pytest_passatk.core.sample import Completion, FinishReason, SamplingParams
 from pytest_passatk.core.verdict import Status, Verdict
-from pytest_passatk.store import SampleRow, Store, schema
+from pytest_passatk.store import SampleRow, SourceRow, Store, schema
 
 MODEL = ModelInfo("tiny", "tiny", "sha256:0", None, "float32", "none")
 FINITE = st.floats(0, 1e6, allow_nan=False)
@@ -382,8 +382,30 @@ def test_a_newer_store_asks_for_a_newer_version(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     connection.close()
-    with pytest.raises(StoreError, match=r"store\.sqlite: .*schema 4.*reads up to 3: upgrade pytest-passatk"):
+    with pytest.raises(StoreError, match=r"store\.sqlite: .*schema 5.*reads up to 4: upgrade pytest-passatk"):
         Store(path)
+
+
+def test_a_store_of_schema_3_is_brought_up_and_keeps_its_runs(path: Path) -> None:
+    store = Store(path)
+    run = store.start_run(started="", command="", seed=0, version="")
+    store.add_suite(run, replace(planned(["a"]), verifier="digest"), MODEL, [stream(store, "a")], 0)
+    store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE run_suites DROP COLUMN verifier")
+        connection.execute("ALTER TABLE run_problems DROP COLUMN row")
+        connection.execute("PRAGMA user_version = 3")
+    connection.close()
+    store = Store(path)
+    [suite] = store.suites(run)
+    assert (suite.title, suite.verifier) == ("quiz", None)
+    assert store.sources(suite.id) == [SourceRow("a", "What?", None)]
+    plan = replace(planned(["b"]), verifier="of today")
+    plan = replace(plan, problems=tuple(replace(problem, row="of b") for problem in plan.problems))
+    number = store.add_suite(run, plan, MODEL, [stream(store, "b", "And?")], 0)
+    assert [suite.verifier for suite in store.suites(run)] == [None, "of today"]
+    assert store.sources(number) == [SourceRow("b", "And?", "of b")]
+    store.close()
 
 
 @pytest.mark.parametrize("version", [0, 1, 99])
