@@ -51,7 +51,8 @@ def compare(
 def settle(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
     """The comparisons with the verdicts that they have together: Holm over all that is gated in any of them.
 
-    What a look decided stays as it is: it was tested at its own share of alpha.
+    The detectable drops follow: a drop is sure to be found only where it shows at the first of Holm's levels, alpha over
+    the number of gates. What a look decided stays as it is: it was tested at its own share of alpha.
     """
     gated = [line for comparison in comparisons for line in comparison.lines if _is_open(line)]
     downs, ups = holm([line.p_down for line in gated]), holm([line.p_up for line in gated])
@@ -60,7 +61,9 @@ def settle(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
         replace(
             comparison,
             lines=tuple(
-                _judged(line, next(adjusted) if _is_open(line) else (line.p_down, line.p_up), comparison.policy)
+                _judged(_aimed(line, comparison, len(gated)), next(adjusted), comparison.policy)
+                if _is_open(line)
+                else _judged(line, (line.p_down, line.p_up), comparison.policy)
                 for line in comparison.lines
             ),
         )
@@ -119,6 +122,19 @@ def _line(
         detectable=detectable(error**2, alpha),
         needed=samples_needed(before, after, k, drop, alpha) if drop > 0 else None,
         look=look,
+    )
+
+
+def _aimed(line: Line, comparison: Comparison, gates: int) -> Line:
+    """The line with what it can see as one of several gates."""
+    if gates == 1:
+        return line
+    alpha = comparison.policy.alpha / gates
+    before, after = [pair.before for pair in comparison.pairs], [pair.after for pair in comparison.pairs]
+    return replace(
+        line,
+        detectable=detectable(line.before.run_se**2 + line.after.run_se**2, alpha),
+        needed=samples_needed(before, after, line.k, line.tolerated, alpha) if line.tolerated > 0 else None,
     )
 
 
