@@ -51,7 +51,7 @@ def compare(
 def settle(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
     """The comparisons with the verdicts that they have together: Holm over all that is gated in any of them.
 
-    The detectable drops follow: a drop is sure to be found only where it shows at the first of Holm's levels, alpha over
+    The detectable drops follow: only what shows at the first of Holm's levels is found for certain, which is alpha over
     the number of gates. What a look decided stays as it is: it was tested at its own share of alpha.
     """
     gated = [line for comparison in comparisons for line in comparison.lines if _is_open(line)]
