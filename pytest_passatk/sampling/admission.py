@@ -1,11 +1,29 @@
-"""What keeps a plan from being opened."""
+"""What comes before a plan is opened: its models say what they are, and what they cannot do is refused."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import zip_longest
 
-from pytest_passatk.core.errors import UsageError
+from pytest_passatk.core.errors import ModelError, PassatkError, UsageError
 from pytest_passatk.core.plan import Plan
-from pytest_passatk.core.protocols import Armed, Model
+from pytest_passatk.core.protocols import Armed, Briefed, Model
+
+
+def load_model(spec: str, load: Callable[[str], Model]) -> Model:
+    """The model that `load` gives for a spec. Raises PassatkError, whatever it raises."""
+    try:
+        return load(spec)
+    except PassatkError:
+        raise
+    except Exception as error:  # whatever a backend raises has to reach those who wait
+        raise ModelError(f"--model {spec}: cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def brief(plan: Plan, models: Mapping[str, Model]) -> Iterator[str]:
+    """Tell models what is coming; yields what they have to say about it."""
+    for spec, suites in plan.by_model().items():
+        model = models[spec]
+        if isinstance(model, Briefed):
+            yield from model.brief(suites)
 
 
 def refuse_another(plan: Plan, another: Plan) -> None:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from time import monotonic
 
 from pytest_passatk.core.costs import Usage
@@ -58,27 +59,34 @@ class Books:
         )
         return list({(request.stream, request.index): request for request in missing}.values())
 
+    def are_final(self, suites: Iterable[PlannedSuite]) -> bool:
+        """Whether none of these suites is going to want more samples than it does now."""
+        return all(ledger.final for suite in suites for ledger in self.of(suite))
+
     def enter(self, completion: Completion) -> Iterator[Ledger]:
-        """Put a completion where it is wanted; yields the ledgers that got it."""
+        """Put a completion where it is wanted, or is going to be; yields the ledgers that wanted it."""
         now = monotonic()
         for ledger in self.streams[completion.stream]:
-            if completion.index < ledger.suite.n and completion.index not in ledger.completions:
-                ledger.completions[completion.index] = completion
-                ledger.drawn.append(completion.index)
+            if ledger.enter(completion):
                 first, _ = self._spans.get(ledger.suite.key, (now - completion.latency, now))
                 self._spans[ledger.suite.key] = (min(first, now - completion.latency), now)
                 yield ledger
 
     def record(self, suite: PlannedSuite) -> SuiteRecord:
-        """What a suite came to so far."""
+        """What a suite came to so far; where it was stopped early, as if no more had been planned."""
         ledgers, info = self.of(suite), info_of(self.models[suite.model], suite.arm)
         first, last = self._spans.get(suite.key, (0.0, 0.0))
         return SuiteRecord(
-            planned=suite,
+            planned=_shorten(suite, min(ledger.planned for ledger in ledgers)),
             model=info,
             problems=tuple(ledger.record() for ledger in ledgers),
-            reused=self.reused[suite.key],
+            reused=sum(len(ledger.completions) - len(ledger.drawn) for ledger in ledgers),
             sampled=sum(len(ledger.drawn) for ledger in ledgers),
             seconds=last - first if info.device != "none" else 0.0,  # no model worked, so that there is no pace
             drawn=Usage.of(ledger.completions[index] for ledger in ledgers for index in ledger.drawn),
         )
+
+
+def _shorten(suite: PlannedSuite, n: int) -> PlannedSuite:
+    """A suite with that many samples, and those k's that these allow."""
+    return suite if n == suite.n else replace(suite, n=n, ks=tuple(k for k in suite.ks if k <= n))

@@ -5,23 +5,24 @@ There is one in a run, in the process that owns the store. Judges, items and eng
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from threading import Condition, RLock
+from collections.abc import Callable, Mapping, Sequence
+from threading import Condition, RLock, Thread
 from time import monotonic
 
-from pytest_passatk.core.errors import ModelError, PassatkError
-from pytest_passatk.core.plan import Plan, ProblemKey
-from pytest_passatk.core.protocols import Briefed, Model, Stoppable
+from pytest_passatk.core.errors import PassatkError
+from pytest_passatk.core.plan import Plan, PlannedSuite, ProblemKey
+from pytest_passatk.core.protocols import Model, Stoppable
 from pytest_passatk.core.record import ProblemRecord, SuiteRecord
 from pytest_passatk.core.sample import Completion, FinishReason
 from pytest_passatk.core.verdict import Status, Verdict
 from pytest_passatk.judging import Task
-from pytest_passatk.sampling.admission import refuse_another, refuse_unarmed
+from pytest_passatk.sampling.admission import brief, load_model, refuse_another, refuse_unarmed
 from pytest_passatk.sampling.books import Books
 from pytest_passatk.sampling.counter import CutShort, Work
 from pytest_passatk.sampling.ledger import Ledger
 from pytest_passatk.sampling.progress import Progress
 from pytest_passatk.sampling.shards import Shards
+from pytest_passatk.sampling.stages import Stages, Stopping
 from pytest_passatk.store import Store
 
 UNSAVED = 64  # verdicts kept back at most; losing them costs judging again, never a sample
@@ -36,8 +37,9 @@ class Exchange:
         open_store: gives the place where samples and verdicts are kept; called when there is a plan, not before.
         load: gives the model for a spec.
         on_open: called once when the plan is known, before any sample is drawn.
-        vet: called before that with the models of the plan; raises PassatkError where these cannot be used.
+        vet: called before that with the plan and its models; raises PassatkError where these cannot be used.
         engines: the names of those that claim work; see Shards.
+        stopping: says when suites have been sampled enough; asked once `vet` has agreed. `None` samples all at once.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class Exchange:
         open_store: Callable[[], Store],
         load: Callable[[str], Model],
         on_open: Callable[["Exchange"], None] = lambda _: None,
-        vet: Callable[[Mapping[str, Model]], None] = lambda _: None,
+        vet: Callable[[Plan, Mapping[str, Model]], None] = lambda *_: None,
         engines: Sequence[str | None] = (ENGINE,),
+        *,
+        stopping: Stopping | None = None,
     ) -> None:
         self.store: Store | None = None
         self.progress = Progress()
@@ -60,6 +64,7 @@ class Exchange:
         self._on_open = on_open
         self._vet = vet
         self._engines = engines
+        self._stages = Stages(stopping)
         self._lock = RLock()
         # Apart, because most news is for one side only: items would wake at every sample, and slow the model down.
         self._tasks = Condition(self._lock)
@@ -85,11 +90,12 @@ class Exchange:
                 return
             try:
                 self.store = self._open_store()
-                self.models.update({spec: self._load_model(spec) for spec in plan.by_model()})
+                self.models.update({spec: load_model(spec, self._load) for spec in plan.by_model()})
                 refuse_unarmed(plan, self.models)
-                self.notices = tuple(self._brief(plan))
-                self._vet(self.models)
+                self.notices = tuple(brief(plan, self.models))
+                self._vet(plan, self.models)
                 self.books = Books(plan, self.models, self.store)
+                due = list(self._stages.begin(self.books))
             except PassatkError as error:
                 if self.closed:  # which ended the model in the middle of its answer
                     raise CutShort(CUT) from error
@@ -101,21 +107,8 @@ class Exchange:
                 self._welcome(ledger)
             self._on_open(self)
             self._wake_all()
-
-    def _load_model(self, spec: str) -> Model:
-        try:
-            return self._load(spec)
-        except PassatkError:
-            raise
-        except Exception as error:  # whatever a backend raises has to reach those who wait
-            raise ModelError(f"--model {spec}: cannot be loaded: {type(error).__name__}: {error}") from error
-
-    def _brief(self, plan: Plan) -> Iterator[str]:
-        """Tell models what is coming; yields what they have to say about it."""
-        for spec, suites in plan.by_model().items():
-            model = self.models[spec]
-            if isinstance(model, Briefed):
-                yield from model.brief(suites)
+            for suite in due:
+                self._start_look(suite)
 
     def take(self, owner: str, only: ProblemKey | None = None, timeout: float | None = None) -> Task | None:
         """See Counter."""
@@ -177,18 +170,14 @@ class Exchange:
         with self._lock:
             while True:
                 self._check()
-                if self.closed or owner in self._gone or (self.books and not self._missing):
+                if self.closed or owner in self._gone or (self.books and self._all_in):
                     return None
                 if self._shards and (work := self._shards.find_work(owner)):
                     return work
                 self._free.wait()
 
     def deliver(self, completion: Completion) -> bool:
-        """See Desk; one that the model could not give is an ERROR at once.
-
-        Raises:
-            StoreError: it could not be kept.
-        """
+        """See Desk; one that the model could not give is an ERROR at once."""
         lost = completion.finish_reason is FinishReason.ABORT
         kept = completion if lost or self.store is None else self.store.add_completion(completion)
         with self._lock:
@@ -238,30 +227,55 @@ class Exchange:
             raise PassatkError(f"{key}: not part of this run; every process of a run has to collect the same problems")
         return self.books.ledgers[key]
 
-    def _welcome(self, ledger: Ledger) -> None:
-        """Count what the store had of a problem, and queue what of it has no verdict."""
-        self._missing += ledger.suite.n - len(ledger.completions)
-        self.progress.planned += ledger.suite.n
-        self.progress.reused += len(ledger.completions)
-        for verdict in ledger.verdicts.values():
-            self.progress.note_verdict(verdict.status)
+    @property
+    def _all_in(self) -> bool:
+        """Whether no model has anything more to answer."""
+        return not self._missing and not self._stages.open
+
+    def _welcome(self, ledger: Ledger, start: int = 0) -> None:
+        """Count what the store had of the samples of a problem from `start` on, and queue what has no verdict."""
+        found = len(ledger.completions.keys() - range(start))
+        self._missing += ledger.n - start - found
+        self.progress.planned += ledger.n - start
+        self.progress.reused += found
+        for index in ledger.verdicts.keys() - range(start):
+            self.progress.note_verdict(ledger.verdicts[index].status)
         self._pending.extend(Task(ledger.key, completion) for completion in ledger.unjudged())
 
+    def _start_look(self, suite: PlannedSuite) -> None:
+        """Look at a complete stage, in a thread of its own: whoever brought the last verdict has more to do."""
+        Thread(target=self._look, args=(suite,), name="passatk-look", daemon=True).start()
+
+    def _look(self, suite: PlannedSuite) -> None:
+        ledgers = self.books.of(suite) if self.books else []
+        try:
+            decided = self._stages.is_decided(suite, ledgers)
+        except Exception as error:  # noqa: BLE001 - a thread that ends silently leaves everybody waiting
+            self.fail(PassatkError(f"{suite.title}: the gate broke: {type(error).__name__}: {error}"))
+        else:
+            with self._lock:
+                start = ledgers[0].n
+                if self._stages.go_on(suite, ledgers, decided=decided):
+                    self._start_look(suite)
+                for ledger in ledgers:
+                    self._welcome(ledger, start)
+                self._wake_all()
+
     def _next(self, only: ProblemKey | None) -> Task | None:
-        for task in self._pending:
-            if only is None or task.key == only:
-                self._pending.remove(task)
-                return task
-        return None
+        task = next((task for task in self._pending if only is None or task.key == only), None)
+        if task:
+            self._pending.remove(task)
+        return task
 
     def _finished(self, only: ProblemKey | None) -> bool:
-        if only is not None:
-            return self._ledger(only).settled
-        return self.books is not None and self.progress.judged == self.progress.planned
+        everything = self.books is not None and self._all_in and self.progress.judged == self.progress.planned
+        return self._ledger(only).settled if only else everything
 
     def _enter(self, ledger: Ledger, index: int, verdict: Verdict) -> None:
         ledger.verdicts[index] = verdict
         self.progress.note_verdict(verdict.status)
+        if self._stages.note(ledger.suite):
+            self._start_look(ledger.suite)
         self._unsaved.append((ledger.stream, index, ledger.problem.judge, verdict))
         if len(self._unsaved) >= UNSAVED:
             self._save()

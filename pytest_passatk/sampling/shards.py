@@ -44,4 +44,6 @@ class Shards:
             requests = (request for request in self._books.requests(suites) if self._shards[request.stream] == shard)
             if missing := tuple(requests):
                 return Work(spec, missing)
+            if not self._books.are_final(suites):
+                return None  # a model is not left for another before its suites are done: loading takes longer
         return None
