@@ -1,6 +1,6 @@
 """What the looks at a suite came to that was sampled in stages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pytest_passatk.gate.decision import Decision
@@ -44,11 +44,13 @@ class Looks:
         sizes: samples a problem at each look that was planned; the last is the n that was asked for.
         taken: how many looks were taken.
         lines: for the k of each gated pass@k, the look that decided it, or the last one taken.
+        gates: how many figures of the run shared alpha.
     """
 
     sizes: tuple[int, ...]
     taken: int
     lines: Mapping[int, Look]
+    gates: int
 
     @property
     def n(self) -> int:
@@ -64,3 +66,18 @@ class Looks:
     def saved(self) -> float:
         """The share of the samples that nobody had to draw."""
         return 1 - self.n / self.planned
+
+    def notes(self, problems: int) -> Iterator[str]:
+        """What a reader should know, for a suite of so many problems."""
+        shared = f" / {self.gates} for each gate" if self.gates > 1 else ""
+        yield (
+            f"sampled in stages, {self.taken} of {len(self.sizes)}: {problems * self.n:,} of "
+            f"{problems * self.planned:,} samples ({self.saved:.0%} saved); its looks together spend alpha{shared}"
+        )
+        for k, look in self.lines.items():
+            if look.number < self.taken:
+                yield f"pass@{k} was decided at {look.n} samples a problem: {look.decision}, {_points(look.delta)}"
+
+
+def _points(delta: float) -> str:
+    return f"{100 * delta:+.1f} points then"

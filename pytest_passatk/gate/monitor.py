@@ -3,15 +3,19 @@
 from collections.abc import Mapping, Sequence
 from math import hypot
 from statistics import NormalDist
+from typing import TypeAlias
 
 from pytest_passatk.core.estimate import Count
 from pytest_passatk.core.interval import estimate
+from pytest_passatk.core.plan import PlannedSuite
 from pytest_passatk.gate.decision import Decision, decide
 from pytest_passatk.gate.family import Policy
 from pytest_passatk.gate.look import Look, Looks
 from pytest_passatk.gate.looks import boundaries, fractions, schedule
 from pytest_passatk.gate.pairs import Pair, pair_up
 from pytest_passatk.gate.permutation import pass_at, pooled_test
+
+SuiteKey: TypeAlias = tuple[str, str]
 
 
 class Monitor:
@@ -24,19 +28,20 @@ class Monitor:
         before: counts of the baseline, of the problems that this run samples.
         orders: the k's that are gated, of which both sides have the samples.
         sizes: samples a problem at each look, ascending; those that could decide nothing are passed over.
-        alpha: the chance of a false alarm of each gated figure.
-        policy: the tolerances.
+        policy: the tolerances, and alpha.
+        gates: how many figures share alpha.
     """
 
     def __init__(
-        self, before: Sequence[Count], orders: Sequence[int], sizes: Sequence[int], alpha: float, policy: Policy
+        self, before: Sequence[Count], orders: Sequence[int], sizes: Sequence[int], policy: Policy, gates: int
     ) -> None:
-        levels = {k: boundaries(fractions(before, k, sizes), alpha) for k in orders}
+        levels = {k: boundaries(fractions(before, k, sizes), policy.alpha / gates) for k in orders}
         useful = [at for at in range(len(sizes)) if at == len(sizes) - 1 or any(levels[k][at] for k in orders)]
         self.sizes = tuple(sizes[at] for at in useful)
         self._levels: Mapping[int, tuple[float, ...]] = {k: tuple(levels[k][at] for at in useful) for k in orders}
         self._before = before
         self._policy = policy
+        self._gates = gates
         self._lines: dict[int, Look] = {}
         self._taken = 0
 
@@ -54,7 +59,7 @@ class Monitor:
     @property
     def looks(self) -> Looks | None:
         """What the looks came to; `None` before the first, and where no problem could be compared."""
-        return Looks(self.sizes, self._taken, dict(self._lines)) if self._lines else None
+        return Looks(self.sizes, self._taken, dict(self._lines), self._gates) if self._lines else None
 
     def _look(self, pairs: Sequence[Pair], k: int) -> Look:
         level = self._levels[k][self._taken - 1]
@@ -73,28 +78,32 @@ class Monitor:
 
 
 def plan_monitors(
-    baselines: Mapping[tuple[str, str], Sequence[Count]],
-    samples: Mapping[tuple[str, str], tuple[int, Sequence[int]]],
-    policy: Policy,
-) -> dict[tuple[str, str], Monitor]:
-    """A monitor for each suite that can be decided; they share alpha by the number of their gated figures.
+    suites: Sequence[PlannedSuite], baselines: Mapping[SuiteKey, Sequence[Count]], policy: Policy
+) -> dict[SuiteKey, Monitor]:
+    """A monitor for each suite that has a gate; they share alpha by the number of their gated figures.
 
     Args:
-        baselines: by suite, the counts of the problems that this run samples.
-        samples: by suite, n and the k's that the run reports.
-        policy: what is gated.
+        suites: of the run.
+        baselines: their counts, by suite; problems that the run does not sample are left out.
+        policy: what is gated, and at what risk.
     """
-    gated: dict[tuple[str, str], tuple[int, ...]] = {}
-    for key, counts in baselines.items():
-        fewest = min([samples[key][0], *(count.n for count in counts)])
-        orders = policy.orders([k for k in samples[key][1] if k <= fewest], fewest)
+    before: dict[SuiteKey, list[Count]] = {}
+    gated: dict[SuiteKey, tuple[int, ...]] = {}
+    for suite in suites:
+        ids = {problem.id for problem in suite.problems}
+        counts = [count for count in baselines.get(suite.key, ()) if count.id in ids]
+        fewest = min([suite.n, *(count.n for count in counts)])
+        orders = policy.orders([k for k in suite.ks if k <= fewest], fewest)
         if counts and orders and orders[-1] <= fewest:
-            gated[key] = orders
-    tests = sum(map(len, gated.values()))
+            before[suite.key], gated[suite.key] = counts, orders
+    gates = sum(map(len, gated.values()))
     return {
-        key: Monitor(
-            baselines[key], orders, schedule(samples[key][0], max(*orders, min(samples[key][1]))),
-            policy.alpha / tests, policy,
-        )
-        for key, orders in gated.items()
-    }  # fmt: skip
+        suite.key: Monitor(before[suite.key], gated[suite.key], _sizes(suite, gated[suite.key]), policy, gates)
+        for suite in suites
+        if suite.key in gated
+    }
+
+
+def _sizes(suite: PlannedSuite, orders: Sequence[int]) -> tuple[int, ...]:
+    """Every gated figure, and the first of those that are reported, has the samples that it needs at every look."""
+    return schedule(suite.n, max(orders[-1], suite.ks[0]))
