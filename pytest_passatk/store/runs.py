@@ -11,6 +11,7 @@ from typing import Any
 from pytest_passatk.core.outcomes import Outcomes
 from pytest_passatk.core.plan import PlannedSuite
 from pytest_passatk.core.protocols import ModelInfo
+from pytest_passatk.core.record import SuiteRecord
 from pytest_passatk.store.rows import ProblemRow, RunRow, SampleRow, SourceRow, SuiteRow
 from pytest_passatk.store.schema import explained, transaction
 from pytest_passatk.store.text import storable
@@ -78,12 +79,13 @@ class Runs:
             )
         return number
 
-    def finish_suite(self, suite: int, model: ModelInfo, seconds: float) -> None:
-        """Note how long a suite's sampling took, and the device that did it."""
+    def finish_suite(self, suite: int, record: SuiteRecord) -> None:
+        """Note how long a suite's sampling took, the device that did it, and how far it went."""
+        planned = record.planned
+        row = (record.seconds, json.dumps(record.model.to_dict()), planned.n, json.dumps(planned.ks), record.reused, suite)
         with self._writing():
             self._connection.execute(
-                "UPDATE run_suites SET seconds = ?, model = ? WHERE id = ?",
-                (seconds, json.dumps(model.to_dict()), suite),
+                "UPDATE run_suites SET seconds = ?, model = ?, n = ?, ks = ?, reused = ? WHERE id = ?", row
             )
 
     def finish_run(self, run: int, *, seconds: float, status: int) -> None:

@@ -14,10 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_passatk.core.costs import Usage
 from pytest_passatk.core.errors import StoreError
 from pytest_passatk.core.outcomes import Outcomes
 from pytest_passatk.core.plan import PlannedProblem, PlannedSuite
 from pytest_passatk.core.protocols import ModelInfo
+from pytest_passatk.core.record import SuiteRecord
 from pytest_passatk.core.sample import Completion, FinishReason, SamplingParams
 from pytest_passatk.core.verdict import Status, Verdict
 from pytest_passatk.store import SampleRow, SourceRow, Store, schema
@@ -177,12 +179,14 @@ def test_a_run_is_listed_with_its_suites(store: Store) -> None:
     run = store.start_run(started="2026-01-01", command="pytest quiz", seed=7, version="0.1")
     assert store.runs()[0].exit is None
     suite = store.add_suite(run, planned(["a", "b"]), MODEL, [stream(store, "a"), stream(store, "b")], 3)
-    store.finish_suite(suite, MODEL, 2.5)
+    assert (store.suites(run)[0].n, store.suites(run)[0].reused) == (4, 3)
+    stopped = replace(planned(["a", "b"]), n=2, ks=(1,))
+    store.finish_suite(suite, SuiteRecord(stopped, MODEL, (), 1, 3, 2.5, Usage()))
     store.finish_run(run, seconds=4.0, status=1)
     [listed] = store.runs()
     assert (listed.id, listed.command, listed.seed, listed.seconds, listed.exit) == (run, "pytest quiz", 7, 4.0, 1)
     [row] = store.suites(run)
-    assert (row.title, row.n, row.ks, row.problems, row.reused, row.seconds) == ("quiz", 4, (1, 2), 2, 3, 2.5)
+    assert (row.title, row.n, row.ks, row.problems, row.reused, row.seconds) == ("quiz", 2, (1,), 2, 1, 2.5)
     assert (row.model["name"], row.sampling["temperature"]) == ("tiny", 1.0)
 
 
