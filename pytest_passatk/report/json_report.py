@@ -2,28 +2,64 @@
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 from pytest_passatk import __version__
-from pytest_passatk.core.interval import Estimate
 from pytest_passatk.core.outcomes import Outcomes
 from pytest_passatk.core.record import ProblemRecord, RunRecord, SuiteRecord
 from pytest_passatk.core.summary import SuiteSummary, truncated, unanswered
+from pytest_passatk.gate.comparison import Comparison
+from pytest_passatk.report.json_comparison import plain_comparison
+from pytest_passatk.report.json_estimate import plain_estimate
 from pytest_passatk.report.output import replacing
 
 SCHEMA = 1
 
 
-def to_json(run: RunRecord, summaries: Sequence[SuiteSummary]) -> dict[str, Any]:
+class Extrapolated(Protocol):
+    """Where pass@K of a suite may lie, for a K above its n."""
+
+    @property
+    def K(self) -> int:  # noqa: N802 - as the literature writes it
+        """The samples a problem might use."""
+
+    @property
+    def low(self) -> float:
+        """The lower end of the bracket."""
+
+    @property
+    def high(self) -> float:
+        """The upper end."""
+
+    @property
+    def point(self) -> float:
+        """The guess between them."""
+
+
+Extrapolations: TypeAlias = Mapping[tuple[str, str], Extrapolated]
+"""By the key of the suite in the plan; those that were asked for."""
+
+
+def to_json(
+    run: RunRecord,
+    summaries: Sequence[SuiteSummary],
+    comparisons: Sequence[Comparison] = (),
+    *,
+    extrapolations: Extrapolations | None = None,
+) -> dict[str, Any]:
     """The run as plain data, all of the table in it and the counts of every problem.
 
     Args:
         run: the record.
         summaries: of its suites, in the same order.
+        comparisons: with baselines, and of arms with one another.
+        extrapolations: of the suites for which they were asked.
     """
+    known = extrapolations or {}
+    suites = zip(run.suites, summaries, strict=True)
     return {
         "schema": SCHEMA,
         "run": {
@@ -35,18 +71,27 @@ def to_json(run: RunRecord, summaries: Sequence[SuiteSummary]) -> dict[str, Any]
             "profile": asdict(run.profile) if run.profile else None,
         },
         "versions": {"pytest-passatk": __version__, "python": platform.python_version()},
-        "suites": [_suite(record, summary) for record, summary in zip(run.suites, summaries, strict=True)],
+        "suites": [_suite(record, summary, known.get(record.planned.key)) for record, summary in suites],
+        "comparisons": [plain_comparison(comparison) for comparison in comparisons],
     }
 
 
-def write(path: Path, run: RunRecord, summaries: Sequence[SuiteSummary]) -> None:
+def write(
+    path: Path,
+    run: RunRecord,
+    summaries: Sequence[SuiteSummary],
+    comparisons: Sequence[Comparison] = (),
+    *,
+    extrapolations: Extrapolations | None = None,
+) -> None:
     """Write the document, whole or not at all. Raises UsageError, which names the file, where that fails."""
+    document = to_json(run, summaries, comparisons, extrapolations=extrapolations)
     with replacing(path) as stream:
-        json.dump(to_json(run, summaries), stream, indent=1, ensure_ascii=False, allow_nan=False)
+        json.dump(document, stream, indent=1, ensure_ascii=False, allow_nan=False)
         stream.write("\n")
 
 
-def _suite(record: SuiteRecord, summary: SuiteSummary) -> dict[str, Any]:
+def _suite(record: SuiteRecord, summary: SuiteSummary, extrapolation: Extrapolated | None) -> dict[str, Any]:
     planned = record.planned
     return {
         "name": planned.name,
@@ -62,7 +107,8 @@ def _suite(record: SuiteRecord, summary: SuiteSummary) -> dict[str, Any]:
         "seconds": record.seconds,
         "level": summary.level,
         "withheld": summary.withheld,
-        "estimates": [_estimate(estimate) for estimate in summary.estimates],
+        "estimates": [plain_estimate(estimate) for estimate in summary.estimates],
+        "extrapolation": _extrapolation(extrapolation) if extrapolation else None,
         "samples": {
             "judged": summary.judged,
             "solved": summary.solved,
@@ -80,18 +126,8 @@ def _suite(record: SuiteRecord, summary: SuiteSummary) -> dict[str, Any]:
     }
 
 
-def _estimate(estimate: Estimate) -> dict[str, Any]:
-    return {
-        "k": estimate.k,
-        "value": estimate.value,
-        "run": _interval(estimate.run, estimate.run_se),
-        "population": _interval(estimate.population, estimate.population_se),
-        "problems": estimate.problems,
-    }
-
-
-def _interval(ends: tuple[float, float], error: float) -> dict[str, float]:
-    return {"low": ends[0], "high": ends[1], "se": error}
+def _extrapolation(found: Extrapolated) -> dict[str, Any]:
+    return {"k": found.K, "low": found.low, "high": found.high, "point": found.point}
 
 
 def _problem(problem: ProblemRecord, outcomes: Outcomes, *, extracts: bool) -> dict[str, Any]:

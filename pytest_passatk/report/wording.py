@@ -121,3 +121,21 @@ def counts(move: Move, arrow: str) -> str:
     """`6/8 → 0/8`."""
     before, after = move.pair.before, move.pair.after
     return f"{before.c}/{before.n} {arrow} {after.c}/{after.n}"
+
+
+def sizes(comparison: Comparison) -> str:
+    """The samples a problem of the candidate and of the baseline: `8 and 32`."""
+    sides = ({pair.after.n for pair in comparison.pairs}, {pair.before.n for pair in comparison.pairs})
+    return " and ".join(f"{min(n):,}" if len(n) == 1 else f"{min(n):,} to {max(n):,}" for n in sides)
+
+
+def probability_of(line: Line) -> float:
+    """The p-value, adjusted for the gated family, against a change in the direction seen."""
+    return line.adjusted[0] if line.delta < 0 else line.adjusted[1]
+
+
+def pace_change(pace: PaceLine) -> str:
+    """The change of a figure of speed, signed, a share of the baseline's; empty where it is not known."""
+    if pace.loss is None:
+        return ""
+    return f"{-pace.loss if pace.metric == 'tokens/s' else pace.loss:+.1%}"
