@@ -65,8 +65,8 @@ def bound_variance(tally: Tally, k: int) -> float:
     bias. One added pass in the n × P samples keeps the ratio below 1 where no problem passed exactly once.
     """
     n = min(samples for samples, _ in tally)
-    last = _fail_moment(tally, n)
-    before = _fail_moment(tally, n - 1) + 1 / (n * tally.total())
+    last = fail_moment(tally, n)
+    before = fail_moment(tally, n - 1) + 1 / (n * tally.total())
     square = _mean(tally, lambda samples, c: (comb(samples - c, k) / comb(samples, k)) ** 2)
     return max(0.0, square - last * (last / before) ** (2 * k - n))
 
@@ -133,7 +133,7 @@ def _overlaps(n: int, k: int) -> Floats:
     return np.array([comb(k, j) * comb(n - k, k - j) / draws for j in range(k + 1)])
 
 
-def _fail_moment(tally: Tally, j: int) -> float:
+def fail_moment(tally: Tally, j: int) -> float:
     """The unbiased estimate of m_j; every n >= j."""
     return _mean(tally, lambda n, c: comb(n - c, j) / comb(n, j))
 

@@ -9,14 +9,18 @@ from pytest_passatk.core.interval import Estimate, estimates
 from pytest_passatk.core.names import name_some
 from pytest_passatk.gate.comparison import Comparison, Line
 from pytest_passatk.gate.decision import Decision, decide
+from pytest_passatk.gate.drift import drift_note
 from pytest_passatk.gate.family import Policy
+from pytest_passatk.gate.headroom import Response
 from pytest_passatk.gate.holm import holm
 from pytest_passatk.gate.look import Look, Looks
 from pytest_passatk.gate.measurement import Measurement
 from pytest_passatk.gate.moves import find_moves
+from pytest_passatk.gate.pace import compare_pace
 from pytest_passatk.gate.pairs import Pair, pair_up
 from pytest_passatk.gate.permutation import pass_at, pooled_test, sign_flip_test
 from pytest_passatk.gate.power import detectable, samples_needed
+from pytest_passatk.gate.response import respond
 
 
 def compare(
@@ -43,9 +47,20 @@ def compare(
     if short := list(too_short(pairs, gated)):
         return Comparison(after.title, before, after, policy, pairs, (), (), incomparable=tuple(short))
     shown = sorted({k for k in ks if k <= fewest} | set(gated))
-    lines = _lines(pairs, shown, gated, policy, looks)
-    drawn = Comparison(after.title, before, after, policy, pairs, tuple(lines), find_moves(pairs), looks=looks)
+    lines = tuple(_lines(pairs, shown, gated, policy, looks))
+    staged = looks.notes(len(after.problems)) if looks else ()
+    drawn = Comparison(
+        after.title, before, after, policy, pairs, lines, find_moves(pairs), compare_pace(before, after, policy),
+        notes=(*filter(None, map(drift_note, (before, after))), *staged), response=_response(pairs, lines, policy),
+        looks=looks,
+    )  # fmt: skip
     return settle([drawn])[0]
+
+
+def _response(pairs: Sequence[Pair], lines: Sequence[Line], policy: Policy) -> Response | None:
+    """How pass@1 and the largest k answered; `None` where one of them is not reported."""
+    one, many = lines[0], lines[-1]
+    return respond(pairs, one, many, policy) if one.k == 1 < many.k else None
 
 
 def settle(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pytest_passatk.core.interval import Estimate
 from pytest_passatk.gate.decision import Decision
 from pytest_passatk.gate.family import Policy, Tolerance
+from pytest_passatk.gate.headroom import Response
 from pytest_passatk.gate.look import Look, Looks
 from pytest_passatk.gate.measurement import Measurement
 from pytest_passatk.gate.moves import Move
@@ -107,6 +108,7 @@ class Comparison:
         pace: figures of speed.
         notes: what a reader should know: a selection of problems, a drift between runs, broken assumptions.
         incomparable: why there is no comparison, in words that name what differs; empty where there is one.
+        response: how pass@1 and the largest k reported answered together; `None` where there is no second k.
         suite: node id of the function of the candidate's suite; empty where it was not collected.
         arm: of the candidate, where its run has several.
         looks: how far the suite went, where it was sampled in stages.
@@ -122,6 +124,7 @@ class Comparison:
     pace: tuple[PaceLine, ...] = ()
     notes: tuple[str, ...] = ()
     incomparable: tuple[str, ...] = ()
+    response: Response | None = None
     suite: str = ""
     arm: str = ""
     looks: Looks | None = None
