@@ -82,10 +82,11 @@ class Runs:
     def finish_suite(self, suite: int, record: SuiteRecord) -> None:
         """Note how long a suite's sampling took, the device that did it, and how far it went."""
         planned = record.planned
-        row = (record.seconds, json.dumps(record.model.to_dict()), planned.n, json.dumps(planned.ks), record.reused, suite)
+        model, ks = json.dumps(record.model.to_dict()), json.dumps(planned.ks)
         with self._writing():
             self._connection.execute(
-                "UPDATE run_suites SET seconds = ?, model = ?, n = ?, ks = ?, reused = ? WHERE id = ?", row
+                "UPDATE run_suites SET seconds = ?, model = ?, n = ?, ks = ?, reused = ? WHERE id = ?",
+                (record.seconds, model, planned.n, ks, record.reused, suite),
             )
 
     def finish_run(self, run: int, *, seconds: float, status: int) -> None:
