@@ -4,6 +4,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
+from pytest_passatk.commands.columns import aligned
 from pytest_passatk.core.summary import model_label
 from pytest_passatk.report.text import seconds, visible
 from pytest_passatk.store import RunRow, Store, SuiteRow
@@ -21,10 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(store: Store, chosen: Namespace) -> None:  # noqa: ARG001 - every command is called alike
     """Print the runs."""
     rows = [HEADINGS, *(_row(each, store.suites(each.id)) for each in store.runs())]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+    sys.stdout.writelines(f"{line}\n" for line in aligned(rows))
 
 
 def _row(run: RunRow, suites: Sequence[SuiteRow]) -> tuple[str, ...]:
