@@ -12,13 +12,18 @@ import pytest
 
 import pytest_passatk
 from pytest_passatk.core.errors import PassatkError, UsageError
+from pytest_passatk.core.plan import Plan
 from pytest_passatk.core.protocols import Model, info_of
 from pytest_passatk.core.record import RunRecord
 from pytest_passatk.core.summary import SuiteSummary, summarize
+from pytest_passatk.gate.comparison import Comparison
 from pytest_passatk.harness.engines import PER_WORKER, refuse_accident, refuse_crowd
+from pytest_passatk.harness.gate_report import close_gates
+from pytest_passatk.harness.gatekeeper import Gatekeeper
 from pytest_passatk.harness.screen import Screen
 from pytest_passatk.harness.secrets import mask
 from pytest_passatk.harness.settings import STORE, Settings
+from pytest_passatk.harness.stopping import refuse_inline
 from pytest_passatk.models.apart import open_model
 from pytest_passatk.report import json_report
 from pytest_passatk.sampling.exchange import ENGINE, Exchange
@@ -62,28 +67,35 @@ class Owner:
         self.settings = settings
         self._workers = workers
         self._spread = bool(workers) and settings.engines == PER_WORKER
+        self.gatekeeper = Gatekeeper(settings.gate)
         self.exchange = Exchange(
             find_store or partial(open_store, settings.store),
             find_model or partial(open_model, options=settings.model_options),
             self._begin,
             self._vet,
             workers if self._spread else (ENGINE,),
+            stopping=self.gatekeeper.stopping,
         )
         self.screen = Screen(config, self.exchange)
         self.sampler = Sampler(self.exchange, self.exchange.models.__getitem__, ENGINE)
         self.run: RunRecord | None = None
         self.summaries: tuple[SuiteSummary, ...] = ()
+        self.comparisons: tuple[Comparison, ...] = ()
+        self._config = config
         self._command = command or mask(shlex.join(["pytest", *map(str, config.invocation_params.args)]))
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
         self._clock = monotonic()
         self._number: int | None = None
         self._suites: list[int] = []
 
-    def _vet(self, models: Mapping[str, Model]) -> None:
-        """Refuse models that there would be too many of. Raises UsageError."""
+    def _vet(self, plan: Plan, models: Mapping[str, Model]) -> None:
+        """Refuse models that there would be too many of, and a gate that could not compare. Raises UsageError."""
         refuse_accident(models, self.settings, len(self._workers))
         if self._spread:
             refuse_crowd(models, self.settings, len(self._workers))
+        if self.gatekeeper.stopping:
+            refuse_inline(inline=self.settings.inline)
+        self.gatekeeper.admit(plan, models, self.exchange.store)
 
     def _begin(self, exchange: Exchange) -> None:
         """Note the run, say what it is going to do, and start sampling."""
@@ -101,6 +113,7 @@ class Owner:
             exchange.notices += (f"{len(self._workers)} engines, one in each worker",)
             for model in exchange.models.values():
                 model.close()  # it has said what it is, and will answer nothing here
+        exchange.notices += tuple(self.gatekeeper.announce(books.plan))
         self.screen.announce(self.settings.profile)
         if not self._spread:
             self.sampler.start()
@@ -111,6 +124,7 @@ class Owner:
             self._stop()
             self._report()
             status = self._judge(status)
+            self._write()
         except PassatkError as error:
             self.screen.complain(str(error))
             status = status or 1
@@ -119,7 +133,7 @@ class Owner:
 
     def summarize(self) -> None:
         """Write the report on the terminal."""
-        self.screen.summarize(self.summaries, self.run.id if self.run else None, self.settings.store)
+        self.screen.summarize(self.summaries, self.comparisons, self.run.id if self.run else None, self.settings.store)
 
     def _leave(self, status: int) -> None:
         store = self.exchange.store
@@ -147,14 +161,14 @@ class Owner:
         if not records or store is None:
             return
         for number, record in zip(self._suites, records, strict=True):
-            store.finish_suite(number, record.model, record.seconds)
+            store.finish_suite(number, record)
         self.run = RunRecord(
             self._number if self.settings.store else None, self._command, self.settings.seed, self._started,
             monotonic() - self._clock, records, self.settings.profile,
         )  # fmt: skip
         self.summaries = tuple(summarize(record, price=self.settings.price) for record in records)
-        if self.settings.json:
-            json_report.write(self.settings.json, self.run, self.summaries)
+        if not self.exchange.failure:
+            self.comparisons = self.gatekeeper.judge(self.run, self.summaries)
 
     def _judge(self, status: int) -> int:
         """A run that failed, or whose estimate is withheld, is never green; one that never started was misused."""
@@ -162,5 +176,15 @@ class Owner:
             misused = self.exchange.books is None or isinstance(self.exchange.failure, UsageError)
             return int(pytest.ExitCode.USAGE_ERROR if misused else pytest.ExitCode.TESTS_FAILED)
         if status == pytest.ExitCode.OK and any(summary.withheld for summary in self.summaries):
-            return int(pytest.ExitCode.TESTS_FAILED)
-        return status
+            status = int(pytest.ExitCode.TESTS_FAILED)
+        return close_gates(self._config, self.comparisons, status, strict=self.settings.gate.strict)
+
+    def _write(self) -> None:
+        """Write the files that were asked for; a run that was cut short has no counts to keep."""
+        if self.run is None:
+            return
+        if self.settings.json:
+            json_report.write(self.settings.json, self.run, self.summaries)
+        if not self.exchange.failure:
+            for line in self.gatekeeper.keep(self.run, self.summaries):
+                self.screen.tell(line)

@@ -19,9 +19,11 @@ from pytest_passatk.core.protocols import info_of
 from pytest_passatk.core.record import Profile
 from pytest_passatk.core.sample import SamplingParams
 from pytest_passatk.core.summary import SuiteSummary
+from pytest_passatk.gate.comparison import Comparison
 from pytest_passatk.harness.settings import STORE
 from pytest_passatk.report import table
 from pytest_passatk.report.glyphs import glyphs_for
+from pytest_passatk.report.verdicts import draw_comparisons
 from pytest_passatk.sampling.exchange import Exchange
 
 LOG = logging.getLogger("pytest_passatk")
@@ -151,8 +153,14 @@ class Screen:
             self._paint("")
             self._painted = False
 
-    def summarize(self, summaries: Sequence[SuiteSummary], run: int | None, store: Path | None) -> None:
-        """Write what is left of the warnings, the table of every suite, and where its samples are."""
+    def summarize(
+        self,
+        summaries: Sequence[SuiteSummary],
+        comparisons: Sequence[Comparison],
+        run: int | None,
+        store: Path | None,
+    ) -> None:
+        """Write what is left of the warnings, the table of every suite, the verdicts, and where the samples are."""
         LOG.removeHandler(self._kept)
         self.pass_on()
         if self.reporter is None or not summaries:
@@ -161,6 +169,12 @@ class Screen:
         text = table.render(summaries, width=writer.fullwidth, color=writer.hasmarkup, encoding=self._encoding)
         self.reporter.write_sep("=", "pass@k")
         self.reporter.write(text.rstrip("\n") + "\n")
+        if comparisons:
+            text = draw_comparisons(
+                comparisons, width=writer.fullwidth, color=writer.hasmarkup, encoding=self._encoding
+            )  # fmt: skip
+            self.reporter.write_sep("=", "gate")
+            self.reporter.write(text + "\n")
         if run is not None:
             where = "" if store == STORE.absolute() else f" --store {shlex.quote(str(store))}"
             self.reporter.write_line(f"run {run}: passatk show{where} {run}")

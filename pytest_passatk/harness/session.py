@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks
 
-from pytest_passatk.core.errors import IsolationError, PassatkError
+from pytest_passatk.core.errors import IsolationError, PassatkError, UsageError
+from pytest_passatk.core.names import name_some
 from pytest_passatk.core.plan import Plan
 from pytest_passatk.core.record import ProblemRecord
 from pytest_passatk.harness.bench import Fixtures, isolation, open_pool, prepare_fixtures
@@ -71,12 +72,14 @@ class Session:
         Raises:
             pytest.UsageError: it cannot start; in a worker the controller gets to know instead.
         """
-        selected = [item for item in session.items if isinstance(item, ProblemItem) and _is_going_to_run(item)]
-        if not selected or self.config.option.collectonly or self.config.getoption("setuponly", False):
+        problems = [item for item in session.items if isinstance(item, ProblemItem)]
+        selected = [item for item in problems if _is_going_to_run(item)]
+        if not problems or self.config.option.collectonly or self.config.getoption("setuponly", False):
             return True
         if session.testsfailed and not self.config.option.continue_on_collection_errors:
             return not self._stop(session, "a file could not be collected")
         try:
+            self._refuse_silence(problems)
             self._start(group_by_suite(selected))
         except CutShort as error:
             return not self._stop(session, f"the run ended early: {_banner(error)}")
@@ -94,7 +97,19 @@ class Session:
             session.shouldstop = why
         return self.is_worker
 
+    def _refuse_silence(self, problems: Sequence[ProblemItem]) -> None:
+        """A mark that skips problems would make their gate green for ever. Raises UsageError."""
+        against = self.settings.gate.compare
+        silent = [str(item.key) for item in problems if not _is_going_to_run(item)] if against else []
+        if silent:
+            raise UsageError(
+                f"--passatk-compare {against}: a mark keeps {name_some(silent)} from running, so that nothing of them "
+                "would be compared: remove the mark, or deselect them with -k"
+            )
+
     def _start(self, suites: tuple[Collected, ...]) -> None:
+        if not suites:
+            return
         fixtures, self.unready = prepare_fixtures(suites)
         for error in self.unready.values():
             if isinstance(error, IsolationError):  # said once, not by every problem

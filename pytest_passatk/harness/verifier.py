@@ -15,6 +15,7 @@ from typing import Any
 from pytest_passatk.core.problem import Problem
 from pytest_passatk.core.stream import digest
 from pytest_passatk.core.suite import Suite
+from pytest_passatk.harness.reach import reach
 
 # Installed code changes with its version, not under the hands of the suite's author; our own verifiers do.
 INSTALLED = tuple({Path(path).resolve() for name, path in sysconfig.get_paths().items() if "lib" in name})
@@ -44,22 +45,30 @@ class VerifierDigest:
         fixtures: Iterable[Callable[..., Any]] = (),
         parameters: Iterable[str] = (),
     ) -> None:
+        self._suite = suite
+        self._timeout = timeout
+        self._package = suite.body.__module__.partition(".")[0]
         functions = [function for function in (suite.body, suite.extract, suite.same) if function is not None]
-        chosen = (value for value in parameters if all(map(str.isidentifier, value.split("."))))
-        package = suite.body.__module__.partition(".")[0]
-        files = set(_reachable([*map(_module, functions), *chosen], package))
+        self._modules = set(map(_module, functions))
+        self._chosen = [value for value in parameters if all(map(str.isidentifier, value.split(".")))]
         # Several conftest.py may go by one module name, so that the code itself is asked for its file.
-        files |= {
+        self._fixtures = {
             function.__code__.co_filename for function in fixtures if not _is_installed(function.__code__.co_filename)
         }
-        files.add(str(suite.file))
-        sources = sorted(map(_source_digest, files))
-        self._verifier = [sources, timeout]
+        files = {*_reachable([*self._modules, *self._chosen], self._package), *self._fixtures, str(suite.file)}
+        self._verifier = [sorted(map(_source_digest, files)), timeout]
 
     @property
     def alone(self) -> str:
-        """The digest of what judges, without any row."""
-        return digest(self._verifier)
+        """The digest of what judges, without any row; of the suite's file only what the judging uses."""
+        file, own = str(self._suite.file), self._suite.body.__module__
+        reached = reach(Path(file), self._suite.body.__name__)
+        if reached is None:
+            return digest(self._verifier)
+        imported = [name for part in reached.parts for name in _imported(part, _base(own, file))]
+        names = [*(self._modules - {own}), *self._chosen, *imported]
+        others = {*_reachable(names, self._package), *self._fixtures} - {file}
+        return digest([reached.sources, sorted(map(_source_digest, others)), self._timeout])
 
     def of(self, problem: Problem) -> str:
         """The digest for one problem: its row holds the gold answer."""
@@ -116,8 +125,16 @@ def _source_file(name: str) -> str | None:
 
 def _imports(name: str, file: str) -> Iterator[str]:
     """What a source imports anywhere in it, as names of modules; some are names in modules, which are none."""
-    base = name if Path(file).name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(Path(file).read_bytes())):
+    return _imported(ast.parse(Path(file).read_bytes()), _base(name, file))
+
+
+def _base(name: str, file: str) -> str:
+    """The package that relative imports of a module start from."""
+    return name if Path(file).name == "__init__.py" else name.rpartition(".")[0]
+
+
+def _imported(part: ast.AST, base: str) -> Iterator[str]:
+    for node in ast.walk(part):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

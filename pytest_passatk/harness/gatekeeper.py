@@ -1,0 +1,237 @@
+"""The gate of a run: it refuses what cannot be compared before a token is drawn, compares, and keeps counts."""
+
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+
+from pytest_passatk import __version__
+from pytest_passatk.baselines.places import Places
+from pytest_passatk.core.errors import UsageError
+from pytest_passatk.core.estimate import Count
+from pytest_passatk.core.names import name_some
+from pytest_passatk.core.plan import Plan, PlannedSuite
+from pytest_passatk.core.protocols import Model, info_of
+from pytest_passatk.core.record import RunRecord, SuiteRecord
+from pytest_passatk.core.summary import SuiteSummary
+from pytest_passatk.gate.comparability import find_differences
+from pytest_passatk.gate.compare import compare, settle, too_short
+from pytest_passatk.gate.comparison import Comparison
+from pytest_passatk.gate.family import Policy, order_of
+from pytest_passatk.gate.look import Looks
+from pytest_passatk.gate.measurement import Measurement
+from pytest_passatk.gate.measuring import foresee, measure, pace_of, unmeasured
+from pytest_passatk.gate.pairs import pair_up
+from pytest_passatk.gate.pooling import pool, update, update_new_only
+from pytest_passatk.gate.power import detectable, projected_variance
+from pytest_passatk.harness.gating import GateSettings
+from pytest_passatk.harness.stopping import GateStopping
+from pytest_passatk.report.wording import points
+from pytest_passatk.store import Store
+
+THIS = "this run"
+
+
+class Gatekeeper:
+    """Compares the suites of a run with their baselines, and its arms with the first of them.
+
+    Args:
+        settings: of the gate.
+
+    Attributes:
+        baselines: what each suite is compared with, by its key in the plan; filled by `admit`.
+        stopping: ends the sampling of suites whose gates are decided; `None` where that was not asked for.
+    """
+
+    def __init__(self, settings: GateSettings) -> None:
+        self.settings = settings
+        self.baselines: dict[tuple[str, str], Measurement] = {}
+        self.stopping = GateStopping(self.baselines, settings.policy) if settings.stop_when_decided else None
+        self._lacking: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    def admit(self, plan: Plan, models: Mapping[str, Model], store: Store | None) -> None:
+        """Find the baselines, and hold what is planned against them.
+
+        Raises:
+            UsageError: there is no baseline, or the run is not going to be comparable; it says all that differs.
+        """
+        if not (self.settings.compare or self.settings.save):
+            return
+        _refuse_namesakes(plan)
+        places = Places(self.settings.folder, store)
+        foreseen = {suite.key: _foresee(suite, models, plan.seed) for suite in plan.suites}
+        for suite in plan.suites:
+            if self.settings.save and (kept := places.read(self.settings.save, suite.title)):
+                pool(kept, foreseen[suite.key])
+            if self.settings.compare:
+                self._look_up(places, suite, self.settings.compare)
+        reasons = [reason for suite in plan.suites for reason in self._bars(suite, foreseen[suite.key])]
+        if reasons:
+            raise UsageError("\n".join([f"--passatk-compare {self.settings.compare}: incomparable:", *reasons]))
+
+    def _look_up(self, places: Places, suite: PlannedSuite, place: str) -> None:
+        found = places.find(place, suite.title, required=not self.settings.update)
+        if found:
+            self.baselines[suite.key] = found
+            self._lacking[suite.key] = places.unmeasured(place, suite.title)
+
+    def _bars(self, suite: PlannedSuite, foreseen: Measurement) -> Iterator[str]:
+        """What will keep a suite from being compared; to replace the baseline is how to deal with that."""
+        baseline = self.baselines.get(suite.key)
+        if baseline is None or self.settings.update == "all":
+            return
+        after = self._to_compare(baseline, foreseen)
+        differences = find_differences(
+            baseline, after, collected=suite.collected, unmeasured=self._lacking[suite.key],
+            allowed=self.settings.allowed,
+        )  # fmt: skip
+        yield from (f"{suite.title}: {reason}" for reason in differences.incomparable)
+        drawn = [Count(count.id, suite.n, 0) for count in after.counts]
+        asked = filter(None, map(order_of, self.settings.policy.asked))
+        yield from (f"{suite.title}: {reason}" for reason in too_short(pair_up(baseline.counts, drawn), tuple(asked)))
+
+    def _to_compare(self, before: Measurement, after: Measurement) -> Measurement:
+        """What of a run is compared: all, but problems that are about to be added to the baseline."""
+        if self.settings.update != "new":
+            return after
+        known = {problem.id for problem in before.problems}
+        return replace(after, problems=tuple(problem for problem in after.problems if problem.id in known))
+
+    def announce(self, plan: Plan) -> Iterator[str]:
+        """What each gate is going to be able to see."""
+        gates = [(suite, *self._prospect(suite)) for suite in plan.suites if suite.key in self.baselines]
+        level = self.settings.policy.alpha / max(1, sum(len(ks) for _, _, ks in gates))
+        for suite, counts, ks in gates:
+            found = ", ".join(f"{points(_finds(counts, k, suite.n, level))} points in pass@{k}" for k in ks)
+            if found:
+                label = self.baselines[suite.key].label
+                yield f"{suite.title}: gate against {label}: expected to find a drop of {found}"
+        if self.stopping:
+            yield self.stopping.announce(plan)
+
+    def _prospect(self, suite: PlannedSuite) -> tuple[list[Count], tuple[int, ...]]:
+        """The baseline's counts of the problems that will be compared, and the k's that will be gated."""
+        ids = {problem.id for problem in suite.problems}
+        counts = [count for count in self.baselines[suite.key].counts if count.id in ids]
+        least = min([suite.n, *(count.n for count in counts)])
+        ks = self.settings.policy.orders([k for k in suite.ks if k <= least], least)
+        return counts, tuple(k for k in ks if counts and k <= least)
+
+    def judge(self, run: RunRecord, summaries: Sequence[SuiteSummary]) -> tuple[Comparison, ...]:
+        """The comparisons of all suites, those with a baseline first, then those of arms."""
+        measured = _measure_all(run, summaries)
+        gated = [
+            self._compare(record, self.baselines[record.planned.key], measured[record.planned.key])
+            for record in run.suites
+            if record.planned.key in self.baselines
+        ]
+        return (*settle(gated), *settle(list(self._compare_arms(run, measured))))
+
+    def _compare(self, record: SuiteRecord, before: Measurement, after: Measurement) -> Comparison:
+        policy = replace(self.settings.policy, enforced=self.settings.update != "all")
+        after = self._to_compare(before, after)
+        return _compare(
+            record, before, after, policy, collected=record.planned.collected, allowed=self.settings.allowed,
+            lacking=self._lacking[record.planned.key],
+            looks=self.stopping.looks(record.planned.key) if self.stopping else None,
+        )  # fmt: skip
+
+    def _compare_arms(self, run: RunRecord, measured: Mapping[tuple[str, str], Measurement]) -> Iterator[Comparison]:
+        """Each further arm of a suite against its first; they gate where the user named figures and no baseline."""
+        policy = replace(self.settings.policy, enforced=self.settings.asked and not self.settings.compare)
+        for _, arms in groupby(run.suites, key=lambda record: record.planned.name):
+            first, *others = arms
+            before = replace(measured[first.planned.key], label=first.planned.arm)
+            for record in others:
+                after = replace(measured[record.planned.key], label=record.planned.arm)
+                yield _compare(record, before, after, policy, lacking=unmeasured(first))
+
+    def keep(self, run: RunRecord, summaries: Sequence[SuiteSummary]) -> Iterator[str]:
+        """Save and update baselines; yields what was written.
+
+        Raises:
+            UsageError: a file cannot be written, or a suite of the run has no counts to keep.
+        """
+        settings = self.settings
+        for key, new in _measure_all(run, summaries).items() if settings.save or settings.update else ():
+            record = next(record for record in run.suites if record.planned.key == key)
+            if lacking := unmeasured(record):
+                raise UsageError(f"{new.title}: not kept, since problems lack verdicts: {name_some(lacking)}")
+            if settings.save:
+                places = Places(settings.folder, None)
+                kept = places.read(settings.save, new.title)
+                yield f"baseline {places.write(settings.save, pool(kept, new) if kept else new)}"
+            if settings.update:
+                yield f"baseline {self._update(new, self.baselines.get(key))}"
+
+    def _update(self, new: Measurement, kept: Measurement | None) -> Path:
+        change = update if self.settings.update == "all" else update_new_only
+        return Places(self.settings.folder, None).write(self.settings.compare or "", change(kept, new) if kept else new)
+
+
+def _compare(
+    record: SuiteRecord,
+    before: Measurement,
+    after: Measurement,
+    policy: Policy,
+    *,
+    collected: Sequence[str] = (),
+    allowed: frozenset[str] = frozenset(),
+    lacking: Sequence[str] = (),
+    looks: Looks | None = None,
+) -> Comparison:
+    known = {problem.id for problem in before.problems}
+    # A body that skips what the baseline has would make the gate silent about it.
+    skipped = [problem.id for problem in record.problems if problem.skipped and problem.id in known]
+    differences = find_differences(
+        before, after, collected=collected, unmeasured=[*lacking, *unmeasured(record), *skipped], allowed=allowed
+    )
+    comparison = (
+        Comparison(after.title, before, after, policy, (), (), (), incomparable=differences.incomparable)
+        if differences.incomparable
+        else compare(before, after, record.planned.ks, policy, looks)
+    )
+    return replace(
+        comparison, notes=(*differences.notes, *comparison.notes), suite=record.planned.name, arm=record.planned.arm
+    )
+
+
+def _measure_all(run: RunRecord, summaries: Sequence[SuiteSummary]) -> dict[tuple[str, str], Measurement]:
+    return {
+        record.planned.key: _measure(run, record, summary)
+        for record, summary in zip(run.suites, summaries, strict=True)
+    }
+
+
+def _measure(run: RunRecord, record: SuiteRecord, summary: SuiteSummary) -> Measurement:
+    pace = pace_of(summary.figures, device=record.model.device, processor=processor()) if summary.figures else None
+    return measure(record, label=THIS, seed=run.seed, started=run.started, version=__version__, pace=pace)
+
+
+def _foresee(suite: PlannedSuite, models: Mapping[str, Model], seed: int) -> Measurement:
+    return foresee(suite, info_of(models[suite.model], suite.arm), label=THIS, seed=seed, version=__version__)
+
+
+def _finds(counts: Sequence[Count], k: int, n: int, alpha: float) -> float:
+    """The smallest drop that a candidate with n samples a problem is expected to find."""
+    before = projected_variance(counts, k, min(count.n for count in counts))
+    return detectable(before + projected_variance(counts, k, n), alpha)
+
+
+def _refuse_namesakes(plan: Plan) -> None:
+    """Baselines know suites by their titles. Raises UsageError where two share one."""
+    names: dict[str, str] = {}
+    for suite in plan.suites:
+        if suite.title in names:
+            raise UsageError(
+                f"{names[suite.title]} and {suite.name} are both called {suite.title}, and would share a file of a "
+                "baseline: rename one, or run one at a time"
+            )
+        names[suite.title] = suite.name
+
+
+def processor() -> str:
+    """What this machine computes with, for telling paces of different machines apart."""
+    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
