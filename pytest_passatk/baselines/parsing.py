@@ -37,7 +37,7 @@ def parse(text: str, where: str, label: str) -> Measurement:
         problems: list[Measured] = []
         for place, line in enumerate(lines[1:-1], 2):  # noqa: B007 - where a fault is
             problems.append(_problem(_object(line), len(runs), problems[-1].id if problems else None))
-        place = len(lines)
+        place = len(lines) - (not lines[-1])
         _check_end(lines, header, problems)
         place = 1
         return _measurement(header, runs, tuple(problems), label)

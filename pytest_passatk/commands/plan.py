@@ -74,7 +74,7 @@ def _title(baseline: Measurement, chosen: Namespace) -> str:
 
 def _headings(drop: Tolerance) -> tuple[str, ...]:
     finds = tuple(f"n={n}" for n in SIZES)
-    return ("finds in pp", *finds, f"n for {drop}", f"{RICHER}n baseline")
+    return ("finds in pp", *finds, f"n for {drop.amount:g}{drop.unit}", f"{RICHER}n baseline")
 
 
 def _row(counts: Sequence[Count], k: int, chosen: Namespace) -> tuple[str, ...]:
