@@ -19,7 +19,7 @@ from pytest_passatk.gate.moves import find_moves
 from pytest_passatk.gate.pace import compare_pace
 from pytest_passatk.gate.pairs import Pair, pair_up
 from pytest_passatk.gate.permutation import pass_at, pooled_test, sign_flip_test
-from pytest_passatk.gate.power import detectable, samples_needed
+from pytest_passatk.gate.power import detectable, projected_variance, samples_needed
 from pytest_passatk.gate.response import respond
 
 
@@ -76,9 +76,11 @@ def settle(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
         replace(
             comparison,
             lines=tuple(
-                _judged(_aimed(line, comparison, len(gated)), next(adjusted), comparison.policy)
-                if _is_open(line)
-                else _judged(line, (line.p_down, line.p_up), comparison.policy)
+                _judged(
+                    _aimed(line, comparison, len(gated)),
+                    next(adjusted) if _is_open(line) else (line.p_down, line.p_up),
+                    comparison.policy,
+                )
                 for line in comparison.lines
             ),
         )
@@ -141,14 +143,16 @@ def _line(
 
 
 def _aimed(line: Line, comparison: Comparison, gates: int) -> Line:
-    """The line with what it can see as one of several gates."""
-    if gates == 1:
+    """The line with what it can see as one of several gates, or with all the stages that were planned for it."""
+    looks = comparison.looks if line.look else None
+    if not line.gated or (gates == 1 and not looks):
         return line
-    alpha = comparison.policy.alpha / gates
+    alpha = looks.levels[line.k] if looks else comparison.policy.alpha / gates
     before, after = [pair.before for pair in comparison.pairs], [pair.after for pair in comparison.pairs]
+    later = projected_variance(before, line.k, looks.planned) if looks else line.after.run_se**2
     return replace(
         line,
-        detectable=detectable(line.before.run_se**2 + line.after.run_se**2, alpha),
+        detectable=detectable(line.before.run_se**2 + later, alpha),
         needed=samples_needed(before, after, line.k, line.tolerated, alpha) if line.tolerated > 0 else None,
     )
 
@@ -157,7 +161,8 @@ def _judged(line: Line, adjusted: tuple[float, float], policy: Policy) -> Line:
     p_down, p_up = adjusted
     if line.look:
         small = line.look.decision is Decision.OK and line.look.p_down <= line.look.level
-        return replace(line, adjusted=adjusted, decision=line.look.decision, small_drop=small)
+        decisive = (line.look.p_down, line.look.p_up)
+        return replace(line, adjusted=decisive, decision=line.look.decision, small_drop=small)
     decision = decide(
         delta=line.delta, bound=line.bound, p_down=p_down, p_up=p_up, tolerance=line.tolerated, alpha=policy.alpha
     )

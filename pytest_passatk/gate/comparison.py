@@ -27,7 +27,8 @@ class Line:
         p_up: against a rise.
         p_generalises: of the sign-flip test, in the direction of delta: whether other problems of the kind would move,
             too.
-        adjusted: p_down and p_up after Holm over the gated family; the same as they are where this is not gated.
+        adjusted: p_down and p_up after Holm over the gated family; the same as they are where this is not gated, and
+            those of the look that decided it where there were several.
         tolerance: the drop that passes, as asked.
         decision: the verdict.
         small_drop: whether the verdict is ok although there is a real drop, one that the tolerance lets pass.

@@ -44,12 +44,14 @@ class Looks:
         sizes: samples a problem at each look that was planned; the last is the n that was asked for.
         taken: how many looks were taken.
         lines: for the k of each gated pass@k, the look that decided it, or the last one taken.
+        levels: by k, the p-value to stop at at the last look that was planned.
         gates: how many figures of the run shared alpha.
     """
 
     sizes: tuple[int, ...]
     taken: int
     lines: Mapping[int, Look]
+    levels: Mapping[int, float]
     gates: int
 
     @property

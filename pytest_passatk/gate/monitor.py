@@ -59,7 +59,10 @@ class Monitor:
     @property
     def looks(self) -> Looks | None:
         """What the looks came to; `None` before the first, and where no problem could be compared."""
-        return Looks(self.sizes, self._taken, dict(self._lines), self._gates) if self._lines else None
+        if not self._lines:
+            return None
+        last = {k: levels[-1] for k, levels in self._levels.items()}
+        return Looks(self.sizes, self._taken, dict(self._lines), last, self._gates)
 
     def _look(self, pairs: Sequence[Pair], k: int) -> Look:
         level = self._levels[k][self._taken - 1]
