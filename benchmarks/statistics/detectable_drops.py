@@ -26,7 +26,7 @@ from pytest_passatk.gate.power import detectable, projected_variance, samples_ne
 WEAK, STRONG, EASY = (GENERATORS[letter] for letter in "CDB")
 SUITES = ((WEAK, 30), (STRONG, 30), (EASY, 164), (MATH, 500))
 NS, KS = (8, 16, 32, 64, 256), (1, 4, 8)
-PILOT_P, PILOT_N = 20_000, 64
+PILOT_P, PILOT_N = 10_000, 64
 SETTINGS = [
     *(Setting(STRONG, 30, 8, 8, k) for k in (1, 4, 8)),
     Setting(STRONG, 30, 64, 64, 8),

@@ -9,10 +9,12 @@ problems stays exactly as it was. Entries: shares of runs in % whose p-value is 
 
 from collections.abc import Iterable
 from time import perf_counter
+from typing import TypeAlias
 
 import numpy as np
 from figures import footer, heading, options, percent, row
 from generators import GENERATORS, Floats, churned, shift_for, shifted
+from numpy.typing import NDArray
 from runs import COLUMNS, Ints, Setting
 
 from pytest_passatk.gate.holm import holm
@@ -28,41 +30,49 @@ CHURNS = (0.0, 0.5, 1.0, 2.0)
 SUITES = ((STRONG, 30), (EASY, 164), (EASY, 164))
 SUITES_N, SUITES_KS = 16, (1, 4, 8)
 ALPHA, STRICT = 0.05, 0.01
+ALARMS = ("pooled, .05", "pooled, .01", "sign-flip, .05")
+Bools: TypeAlias = NDArray[np.bool_]
 
 
-def shares(setting: Setting, sides: Iterable[tuple[Ints, Ints]]) -> list[str]:
-    """How often the tests alarm: pooled at both alphas, and sign-flip."""
+def alarms(setting: Setting, sides: Iterable[tuple[Ints, Ints]]) -> Bools:
+    """Whether the tests alarm in each run: pooled at both alphas, and sign-flip; shape (3, runs)."""
     values = []
     for before, after in sides:
         pairs, score = setting.pairs(before, after), pass_at(setting.k)
         flipped = sign_flip_test(pairs, score)
         values.append((pooled_test(pairs, score).down, flipped.below + flipped.at))
     pooled, flips = np.array(values).T
-    return [percent(pooled <= ALPHA), percent(pooled <= STRICT, 2), percent(flips <= ALPHA)]
+    return np.array([pooled <= ALPHA, pooled <= STRICT, flips <= ALPHA])
+
+
+def shares(found: Bools) -> list[str]:
+    """The cells under ALARMS."""
+    return [percent(found[0]), percent(found[1], 2), percent(found[2])]
 
 
 def nulls(runs: int, draw: np.random.Generator) -> None:
     """The null (no churn) and the weak null."""
-    heading([*COLUMNS, "churn", "pooled, .05", "pooled, .01", "sign-flip, .05"], "No change of the mean")
+    heading([*COLUMNS, "churn", *ALARMS], "No change of the mean")
+    found = []
     for setting in SETTINGS:
         for spread in CHURNS:
             sides = setting.sides(draw, runs, lambda rates: churned(draw, rates, setting.k, spread))  # noqa: B023 - called at once
-            row(*setting.cells, f"{spread:g}", *shares(setting, sides))
+            found.append(alarms(setting, sides))
+            row(*setting.cells, f"{spread:g}", *shares(found[-1]))
+    row("**all**", *[""] * 4, *shares(np.hstack(found)))
 
 
 def breakers(runs: int, draw: np.random.Generator) -> None:
     """What the tests cannot see from one run a side: completions that come twice, and runs that drift as a whole."""
-    heading(
-        ["broken", *COLUMNS, "pooled, .05", "pooled, .01", "sign-flip, .05"], "Broken assumptions (nothing changed)"
-    )
+    heading(["broken", *COLUMNS, *ALARMS], "Broken assumptions, nothing changed")
     for kind, problems in SUITES[:2]:
         setting, rates = Setting(kind, problems, 8, 8, 1), kind.draw(draw, (runs, problems))
         for times in (2, 4):
             sides = [times * draw.binomial(8 // times, rates) for _ in range(2)]
-            row(f"every completion {times} times", *setting.cells, *shares(setting, zip(*sides, strict=True)))
+            row(f"every completion {times} times", *setting.cells, *shares(alarms(setting, zip(*sides, strict=True))))
         for spread in (0.1, 0.2):
             sides = [draw.binomial(8, drifted(draw, rates, spread)) for _ in range(2)]
-            row(f"logits of a whole run ± {spread}", *setting.cells, *shares(setting, zip(*sides, strict=True)))
+            row(f"logits of a whole run ± {spread}", *setting.cells, *shares(alarms(setting, zip(*sides, strict=True))))
 
 
 def drifted(draw: np.random.Generator, rates: Floats, spread: float) -> Floats:

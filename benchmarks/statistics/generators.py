@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 Floats: TypeAlias = NDArray[np.float64]
 Draw: TypeAlias = Callable[[np.random.Generator, tuple[int, ...]], Floats]
 
-HALVINGS = 40
-CROWD = 200_000  # problems that stand for all of a distribution
+HALVINGS = 30
+CROWD = 100_000  # problems that stand for all of a distribution
 HALF_AT_8 = 1 - 0.5 ** (1 / 8)  # the pass rate whose pass@8 is one half: .083
 
 
@@ -24,10 +24,6 @@ class Generator:
     letter: str
     words: str
     draw: Draw
-
-    def crowd(self) -> Floats:
-        """The same many rates each time, to work out what is true of the distribution."""
-        return self.draw(np.random.default_rng(1), (CROWD,))
 
 
 def beta(a: float, b: float) -> Draw:
@@ -88,6 +84,12 @@ GENERATORS = {
 MATH = Generator("M", "like MATH: Beta, pass@1 .75, pass@8 .93", beta_of(0.75, 0.93))
 
 
+@cache
+def crowd(generator: Generator) -> Floats:
+    """The same many rates each time, to work out what is true of the distribution."""
+    return generator.draw(np.random.default_rng(1), (CROWD,))
+
+
 def mean_pass(rates: Floats, k: int) -> Floats:
     """pass@k of each row of problems with these rates."""
     return np.asarray(1 - ((1 - rates) ** k).mean(axis=-1))
@@ -135,11 +137,11 @@ def shift_for(generator: Generator, k: int, drop: float) -> float:
     """The shift of all logits that lowers the distribution's pass@k by `drop`; a negative one raises it."""
     if not drop:
         return 0.0
-    crowd = generator.crowd()
-    goal = float(mean_pass(crowd, k)) - drop
-    return root(lambda by: goal - float(mean_pass(shifted(crowd, by), k)), -12.0, 12.0)
+    rates = crowd(generator)
+    goal = float(mean_pass(rates, k)) - drop
+    return root(lambda by: goal - float(mean_pass(shifted(rates, by), k)), -12.0, 12.0)
 
 
 def share_for(generator: Generator, k: int, drop: float) -> float:
     """The share of problems to break that lowers the distribution's pass@k by `drop`."""
-    return drop / float(mean_pass(generator.crowd(), k))
+    return drop / float(mean_pass(crowd(generator), k))

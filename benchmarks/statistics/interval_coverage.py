@@ -13,7 +13,7 @@ from time import perf_counter
 
 import numpy as np
 from figures import SEED, footer, heading, row
-from generators import GENERATORS, Floats, Generator, mean_pass
+from generators import GENERATORS, Floats, Generator, crowd, mean_pass
 from runs import counts_of
 
 from pytest_passatk.core.interval import Estimate, estimates
@@ -27,10 +27,10 @@ def cell(found: Sequence[tuple[float, float]], truth: Floats) -> tuple[float, fl
     return 100 * float(np.mean((low <= truth) & (truth <= high))), 50 * float(np.mean(high - low))
 
 
-def cells(found: Sequence[Estimate], rates: Floats, crowd: Floats) -> list[tuple[float, float]]:
+def cells(found: Sequence[Estimate], rates: Floats, generator: Generator) -> list[tuple[float, float]]:
     """Both intervals of one k; `rates` has one row a run."""
     k = found[0].k
-    own, common = mean_pass(rates, k), np.full(len(rates), mean_pass(crowd, k))
+    own, common = mean_pass(rates, k), np.full(len(rates), mean_pass(crowd(generator), k))
     return [cell([one.run for one in found], own), cell([one.population for one in found], common)]
 
 
@@ -42,7 +42,7 @@ def line(generator: Generator, problems: int, runs: int, seed: int) -> list[tupl
     for n, ks in SIZES.items():
         found = [estimates(counts_of(passes, n), ks) for passes in draw.binomial(n, rates)]
         for place in range(len(ks)):
-            columns += cells([run[place] for run in found], rates, generator.crowd())
+            columns += cells([run[place] for run in found], rates, generator)
     return columns
 
 
