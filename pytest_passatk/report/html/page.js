@@ -69,7 +69,8 @@ function listen() {
     showContrast(event.target.value === "" ? null : current.suite.contrasts[event.target.value]);
   });
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
-  byId("filters").addEventListener("input", settled(() => (readFilters(), showProblems()), 150));
+  byId("query").addEventListener("input", settled(applyFilters, 150));
+  for (const name of ["band", "move", "kind"]) byId(name).addEventListener("change", applyFilters);
   byId("reset").addEventListener("click", () => (resetFilters(current.contrast), showProblems()));
   byId("load-all").addEventListener("click", loadAll);
   listenToProblem();

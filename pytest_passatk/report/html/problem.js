@@ -33,6 +33,7 @@ function turnProblem(step) {
 }
 
 function closeProblem() {
+  if (byId("problem").open) return; // the browser tells of it late, when the next may be open
   const row = byId("list").querySelector(`[data-position="${opened}"] button`);
   opened = -1;
   byId("problem-body").replaceChildren();

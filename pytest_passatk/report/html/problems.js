@@ -22,8 +22,9 @@ function resetFilters(contrast) {
   for (const name of ["query", "band", "move", "kind"]) byId(name).value = "";
 }
 
-function readFilters() {
+function applyFilters() {
   for (const name of ["query", "band", "move", "kind"]) wanted[name] = byId(name).value;
+  showProblems();
 }
 
 function showProblems() {
