@@ -34,6 +34,7 @@ def plain_comparison(comparison: Comparison) -> dict[str, Any]:
         "pace": [_pace(pace) for pace in comparison.pace],
         "moves": [_move(move) for move in comparison.moves],
         "problems": [_pair(pair) for pair in comparison.pairs],
+        "response": asdict(comparison.response) if comparison.response else None,
         "looks": _looks(comparison.looks) if comparison.looks else None,
         "notes": list(comparison.notes),
         "incomparable": list(comparison.incomparable),
@@ -130,5 +131,9 @@ def _looks(looks: Looks) -> dict[str, Any]:
         "sizes": list(looks.sizes),
         "taken": looks.taken,
         "saved": looks.saved,
-        "lines": [{"metric": f"pass@{k}", **asdict(look)} for k, look in sorted(looks.lines.items())],
+        "gates": looks.gates,
+        "lines": [
+            {"metric": f"pass@{k}", **asdict(look), "last_level": looks.levels[k]}
+            for k, look in sorted(looks.lines.items())
+        ],
     }

@@ -5,13 +5,14 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from pytest_passatk import __version__
 from pytest_passatk.core.outcomes import Outcomes
 from pytest_passatk.core.record import ProblemRecord, RunRecord, SuiteRecord
 from pytest_passatk.core.summary import SuiteSummary, truncated, unanswered
 from pytest_passatk.gate.comparison import Comparison
+from pytest_passatk.gate.extrapolation import Extrapolation
 from pytest_passatk.report.json_comparison import plain_comparison
 from pytest_passatk.report.json_estimate import plain_estimate
 from pytest_passatk.report.output import replacing
@@ -19,27 +20,7 @@ from pytest_passatk.report.output import replacing
 SCHEMA = 1
 
 
-class Extrapolated(Protocol):
-    """Where pass@K of a suite may lie, for a K above its n."""
-
-    @property
-    def K(self) -> int:  # noqa: N802 - as the literature writes it
-        """The samples a problem might use."""
-
-    @property
-    def low(self) -> float:
-        """The lower end of the bracket."""
-
-    @property
-    def high(self) -> float:
-        """The upper end."""
-
-    @property
-    def point(self) -> float:
-        """The guess between them."""
-
-
-Extrapolations: TypeAlias = Mapping[tuple[str, str], Extrapolated]
+Extrapolations: TypeAlias = Mapping[tuple[str, str], Extrapolation]
 """By the key of the suite in the plan; those that were asked for."""
 
 
@@ -91,7 +72,7 @@ def write(
         stream.write("\n")
 
 
-def _suite(record: SuiteRecord, summary: SuiteSummary, extrapolation: Extrapolated | None) -> dict[str, Any]:
+def _suite(record: SuiteRecord, summary: SuiteSummary, extrapolation: Extrapolation | None) -> dict[str, Any]:
     planned = record.planned
     return {
         "name": planned.name,
@@ -108,7 +89,7 @@ def _suite(record: SuiteRecord, summary: SuiteSummary, extrapolation: Extrapolat
         "level": summary.level,
         "withheld": summary.withheld,
         "estimates": [plain_estimate(estimate) for estimate in summary.estimates],
-        "extrapolation": _extrapolation(extrapolation) if extrapolation else None,
+        "extrapolation": asdict(extrapolation) if extrapolation else None,
         "samples": {
             "judged": summary.judged,
             "solved": summary.solved,
@@ -124,10 +105,6 @@ def _suite(record: SuiteRecord, summary: SuiteSummary, extrapolation: Extrapolat
             for problem, outcomes in zip(record.problems, summary.outcomes, strict=True)
         ],
     }
-
-
-def _extrapolation(found: Extrapolated) -> dict[str, Any]:
-    return {"k": found.K, "low": found.low, "high": found.high, "point": found.point}
 
 
 def _problem(problem: ProblemRecord, outcomes: Outcomes, *, extracts: bool) -> dict[str, Any]:

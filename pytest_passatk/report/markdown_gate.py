@@ -10,6 +10,7 @@ from pytest_passatk.report.excerpt import FindSample, excerpt
 from pytest_passatk.report.markdown_text import SENTENCE, bullets, code, table
 from pytest_passatk.report.wording import (
     SHOWN,
+    answered,
     change,
     counts,
     figure,
@@ -109,6 +110,8 @@ def _sentences(comparison: Comparison) -> Iterator[str]:
         f"{sides}, {len(comparison.pairs):,} problems, n {sizes(comparison)}; tolerates {gated or 'nothing'}; chance "
         f"of a false alarm {comparison.policy.alpha:g}; problems: {moved(comparison)}"
     )
+    if comparison.response:
+        yield answered(comparison.response)
     yield from needs(comparison)
 
 

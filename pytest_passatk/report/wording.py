@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from pytest_passatk.gate.comparison import Comparison, Line, PaceLine
 from pytest_passatk.gate.decision import Decision
+from pytest_passatk.gate.headroom import Response
 from pytest_passatk.gate.moves import Kind, Move
 from pytest_passatk.report.text import seconds, visible
 
@@ -98,6 +99,11 @@ def figure(metric: str, value: float) -> str:
     return f"{value:,.0f}" if metric == "tokens/s" else seconds(value)
 
 
+def spoken(comparison: Comparison) -> list[PaceLine]:
+    """The figures of speed for a short report: tokens/s, and those that were asked for."""
+    return [pace for pace in comparison.pace if pace.tolerance or pace.metric == "tokens/s"]
+
+
 def moved(comparison: Comparison) -> str:
     """How many problems moved, by kind."""
     counts = Counter(move.kind for move in comparison.moves)
@@ -139,3 +145,9 @@ def pace_change(pace: PaceLine) -> str:
     if pace.loss is None:
         return ""
     return f"{-pace.loss if pace.metric == 'tokens/s' else pace.loss:+.1%}"
+
+
+def answered(response: Response) -> str:
+    """How pass@1 and pass@k answered together: `response of pass@1 and pass@8: sharpening`."""
+    full = ", the benchmark being saturated" if response.before.saturated and response.after.saturated else ""
+    return f"response of pass@1 and pass@{response.k}: {response.label}{full}"

