@@ -67,6 +67,6 @@ def _run(run: MeasuredRun) -> dict[str, Any]:
 def _problem(problem: Measured) -> dict[str, Any]:
     plain: dict[str, Any] = {"id": problem.id, "n": problem.n, "c": problem.c}
     plain |= {"row": problem.row, "prompt": problem.prompt}
-    if problem.runs:
+    if any(n for n, _ in problem.runs[1:]):  # else all are of the first run, and the line stays as it was
         plain["runs"] = [list(counts) for counts in problem.runs]
     return plain

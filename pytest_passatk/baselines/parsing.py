@@ -129,7 +129,7 @@ def _problem(line: Mapping[str, Any], runs: int, above: str | None) -> Measured:
         n, c = _whole(line, "n", least=1), _whole(line, "c", least=0)
         if c > n:
             raise _Fault(f"c={c} right of n={n} samples")  # noqa: TRY301 - named below
-        counts = tuple(_counts(line, runs)) if runs > 1 or "runs" in line else ()
+        counts = tuple(_counts(line, runs)) if "runs" in line else ((n, c), *[(0, 0)] * (runs - 1))
         if counts and (n, c) != tuple(map(sum, zip(*counts, strict=True))):
             raise _Fault(f"the counts of its runs do not add up to n={n}, c={c}")  # noqa: TRY301 - named below
         return Measured(name, n, c, _optional(line, "row"), _optional(line, "prompt"), counts if runs > 1 else ())

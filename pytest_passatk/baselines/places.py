@@ -12,7 +12,7 @@ from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.names import name_some
 from pytest_passatk.gate.measurement import Measurement
 from pytest_passatk.report.text import visible
-from pytest_passatk.store import Store
+from pytest_passatk.store import RunRow, Store, SuiteRow
 
 
 class Places:
@@ -60,9 +60,8 @@ class Places:
         """
         if not required and (names_run(place) or place.endswith(file.SUFFIX)):
             raise UsageError(f"{place} is a run or a single file: what is to be updated is a baseline, by its name")
-        for each in dict.fromkeys([title, title.partition("@")[0]]):
-            found = self._find_run(place, each) if names_run(place) else self.read(place, each)
-            if found:
+        for each in _titles(title):
+            if found := self._measured(place, each) if names_run(place) else self.read(place, each):
                 return replace(found, title=title)
         if required:
             raise UsageError(self._no_suite(place, title))
@@ -76,11 +75,10 @@ class Places:
 
     def unmeasured(self, place: str, title: str) -> tuple[str, ...]:
         """The problems of a suite in a run that have not all their verdicts; a baseline has none of them."""
-        if not names_run(place):
-            return ()
-        store = self._open(place)
-        suite = stored.find_suite(store, stored.find_run(store, place, title), title)
-        return stored.unmeasured(store, suite) if suite else ()
+        for each in _titles(title) if names_run(place) else ():
+            if found := self._run_suite(place, each):
+                return stored.unmeasured(self._open(place), found[1])
+        return ()
 
     def read(self, place: str, title: str) -> Measurement | None:
         """What the baseline has of exactly this suite, or `None`. Raises UsageError where a file cannot be read."""
@@ -100,16 +98,21 @@ class Places:
         file.write(path, measurement)
         return path
 
-    def _find_run(self, place: str, title: str) -> Measurement | None:
+    def _measured(self, place: str, title: str) -> Measurement | None:
+        found = self._run_suite(place, title)
+        return stored.measured(self._open(place), *found) if found else None
+
+    def _run_suite(self, place: str, title: str) -> tuple[RunRow, SuiteRow] | None:
+        """A run and its suite of exactly that title, or `None` where the run has none. Raises UsageError."""
         store = self._open(place)
         try:
             run = stored.find_run(store, place, title)
         except UsageError:
-            if place == LAST:  # which of the arm's two names has a run is not known yet
+            if place == LAST:  # which of an arm's two names has a run is not known yet
                 return None
             raise
         suite = stored.find_suite(store, run, title)
-        return stored.measured(store, run, suite) if suite else None
+        return (run, suite) if suite else None
 
     def _open(self, place: str) -> Store:
         if self._store is None:
@@ -145,6 +148,11 @@ class Places:
             return self._no_place(place)
         to_make = f"run the suite with --passatk-save {place if not is_path(place) else 'NAME'}"
         return f"baseline {place} has no suite {title!r}: {_there(title, self.titles(place))}{to_make}"
+
+
+def _titles(title: str) -> tuple[str, ...]:
+    """What a suite may be called in a place: by its title, or without its arm."""
+    return tuple(dict.fromkeys([title, title.partition("@")[0]]))
 
 
 def _there(wanted: str, known: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from pytest_passatk.core.interval import default_ks
 from pytest_passatk.core.outcomes import Outcomes
 from pytest_passatk.core.summary import SuiteSummary, conclude, model_label
 from pytest_passatk.gate.comparability import model_differences, row_differences, setting_differences
+from pytest_passatk.gate.drift import drift_note
 from pytest_passatk.gate.measurement import Measured, MeasuredRun, Measurement
 from pytest_passatk.report.table import render
 from pytest_passatk.report.text import visible
@@ -32,6 +33,8 @@ def shown(measurement: Measurement) -> Iterator[str]:
     ).rstrip("\n")
     yield ""
     yield from (f"  {_run(run)}" for run in measurement.runs)
+    if note := drift_note(measurement):
+        yield f"  note: {visible(note)}"
 
 
 def differing(before: Measurement, after: Measurement) -> Iterator[str]:

@@ -71,9 +71,8 @@ def run(open_store: OpenStore, chosen: Namespace) -> int:
 
 def _compare(places: Places, chosen: Namespace, title: str, policy: Policy) -> Comparison:
     before, after = places.get(chosen.before, title), places.get(chosen.after, title)
-    differences = find_differences(
-        before, after, unmeasured=places.unmeasured(chosen.after, title), allowed=chosen.allow_change
-    )
+    lacking = [name for place in (chosen.before, chosen.after) for name in places.unmeasured(place, title)]
+    differences = find_differences(before, after, unmeasured=lacking, allowed=chosen.allow_change)
     if differences.incomparable:
         return Comparison(
             title, before, after, policy, (), (), (), notes=differences.notes, incomparable=differences.incomparable

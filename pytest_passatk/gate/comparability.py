@@ -102,8 +102,9 @@ def row_differences(before: Measurement, after: Measurement) -> Iterator[Differe
 
 
 def model_differences(before: Measurement, after: Measurement) -> list[str]:
-    """How the models differ, the versions of libraries left out."""
-    fields = (before.model.keys() | after.model.keys()) - {"versions"}
+    """How the models differ; the versions of libraries, and the chat template of the same model, left out."""
+    same = before.model.get("name") == after.model.get("name")
+    fields = (before.model.keys() | after.model.keys()) - {"versions", "chat_template" if same else ""}
     return list(_changes(before.model, after.model, fields))
 
 

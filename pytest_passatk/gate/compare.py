@@ -49,8 +49,10 @@ def compare(
     shown = sorted({k for k in ks if k <= fewest} | set(gated))
     lines = tuple(_lines(pairs, shown, gated, policy, looks))
     staged = looks.notes(len(after.problems)) if looks else ()
+    pace = compare_pace(before, after, policy)
+    undecided = tuple(f"{line.metric}: {line.why}" for line in pace if line.tolerance and line.decision is None)
     drawn = Comparison(
-        after.title, before, after, policy, pairs, lines, find_moves(pairs), compare_pace(before, after, policy),
+        after.title, before, after, policy, pairs, lines, find_moves(pairs), pace, incomparable=undecided,
         notes=(*filter(None, map(drift_note, (before, after))), *staged), response=_response(pairs, lines, policy),
         looks=looks,
     )  # fmt: skip

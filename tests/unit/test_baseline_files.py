@@ -200,9 +200,10 @@ def test_runs_of_one_seed_are_refused(path: Path) -> None:
     refused(path, "two runs have one seed", "11, 11")
 
 
-def test_a_problem_must_have_the_counts_of_all_runs(path: Path) -> None:
-    write(path, replace(POOLED, problems=MEASUREMENT.problems[:1]))
-    refused(path, ":2: problem a: runs is missing, which is no list")
+def test_a_problem_without_counts_of_runs_is_all_of_the_first(path: Path) -> None:
+    write(path, replace(POOLED, problems=(Measured("a", 8, 3, "r1", "p1", ((8, 3), (0, 0))),)))
+    assert path.read_text().splitlines()[1] == '{"id": "a", "n": 8, "c": 3, "row": "r1", "prompt": "p1"}'
+    assert [problem.runs for problem in read(path, "main").problems] == [((8, 3), (0, 0))]
 
 
 def test_a_file_that_is_no_text_is_refused(path: Path) -> None:
