@@ -24,8 +24,9 @@ Sample: TypeAlias = tuple[str, int, float | None]
 
 ALARM = 1e-4  # chance at most of an alarm without a copy
 LONG = 200  # tokens
-MOST = 8  # times a completion is given, beyond which no copying is looked for
-BET = 0.9  # how sure a bet is of its outcome
+MOST = 4  # times a completion is given, beyond which no copying is looked for
+BET = 0.95  # how sure a bet is of its outcome
+LEAST = 1e-99  # chances below are not told apart
 EVEN = 0.5  # the chance that no long text exceeds
 
 
@@ -52,7 +53,7 @@ class Copies:
             else f"completions of {LONG} tokens and more repeat on {self.texts:,} problems"
         )
         return (
-            f"samples look copied: {seen} (chance {self.chance:.0e}); intervals and tests take copies for evidence: "
+            f"samples look copied: {seen} (chance at most {max(LEAST, self.chance):.0e}); intervals and tests take copies for evidence: "
             f"look for a cache in front of the model, or a server that ignores seeds"
         )
 

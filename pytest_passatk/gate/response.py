@@ -21,18 +21,25 @@ def respond(pairs: Sequence[Pair], one: Line, many: Line, policy: Policy) -> Res
 
 
 def _label(pairs: Sequence[Pair], one: Line, many: Line, alpha: float) -> Label:
-    if many.p_up <= alpha:
-        if one.p_up <= alpha:
+    match _move(one, alpha), _move(many, alpha):
+        case "up", "up":
             return Label.BOTH
-        grew = _is_flat(one) and pooled_test(pairs, gain(many.k)).up <= alpha
-        return Label.TRAJECTORY if grew else Label.UNRESOLVED
-    if one.p_up <= alpha and _is_flat(many):
-        return Label.SHARPENING
-    if many.p_down <= alpha < one.p_down:
-        return Label.DIVERSITY_LOSS
-    return Label.NONE if _is_flat(one) and _is_flat(many) else Label.UNRESOLVED
+        case "flat", "up" if pooled_test(pairs, gain(many.k)).up <= alpha:
+            return Label.TRAJECTORY
+        case "up", "flat":
+            return Label.SHARPENING
+        case "up" | "flat" | "open", "down":
+            return Label.DIVERSITY_LOSS
+        case "flat", "flat":
+            return Label.NONE
+    return Label.UNRESOLVED
 
 
-def _is_flat(line: Line) -> bool:
-    """Whether a change beyond the tolerance is ruled out either way: two one-sided tests (Schuirmann 1987)."""
-    return max(-line.bound, 2 * line.delta - line.bound) < line.tolerated
+def _move(line: Line, alpha: float) -> str:
+    """`flat` where a change beyond the tolerance is ruled out either way, by two one-sided tests (Schuirmann 1987).
+
+    Otherwise `up` or `down` by the pooled permutation test, or `open`. So what is called flat may be real, and small.
+    """
+    if max(-line.bound, 2 * line.delta - line.bound) < line.tolerated:
+        return "flat"
+    return "up" if line.p_up <= alpha else "down" if line.p_down <= alpha else "open"
