@@ -142,7 +142,12 @@ def measurement(suite: SuiteRecord, label: str) -> Measurement:
 
 def compared(suite: SuiteRecord, baseline: SuiteRecord) -> Comparison:
     found = compare(measurement(baseline, "main"), measurement(suite, "this run"), (1, 2, 4), Policy({}))
-    return replace(found, notes=("5 of 6 problems are in the baseline",))
+    return attached(replace(found, notes=("5 of 6 problems are in the baseline",)), suite)
+
+
+def attached(comparison: Comparison, suite: SuiteRecord) -> Comparison:
+    """The comparison as one of that suite."""
+    return replace(comparison, suite=suite.planned.name, arm=suite.planned.arm)
 
 
 def css(browser: Driver, selector: str) -> list[Any]:
@@ -204,18 +209,19 @@ def test_figures_and_verdicts_are_those_of_every_report(browser: Driver, show: S
         assert row[5] == probability(line.adjusted[0] if line.delta < 0 else line.adjusted[1])
         assert ruling(line) in row[-1]
     verdicts = one(browser, "#verdicts").text
-    assert "this run against main, on 5 problems" in verdicts
-    assert "note: 5 of 6 problems are in the baseline" in verdicts
+    assert "this run against main · 5 problems, n 4 and 4" in verdicts
+    assert "5 of 6 problems are in the baseline" in verdicts
     assert len(css(browser, "#curve canvas")) == 1
     assert [each.text for each in css(browser, "#curve figcaption span")][1].startswith("main")
 
 
 def test_incomparable_and_withheld_are_said(browser: Driver, show: Show) -> None:
     suite = record({"p1": "PPEF"})
-    comparison = compare(measurement(record({"other": "PP"}), "main"), measurement(suite, "this run"), (1,), Policy({}))
-    show([suite], [comparison])
+    found = compare(measurement(record({"other": "PP"}), "main"), measurement(suite, "this run"), (1,), Policy({}))
+    show([suite], [attached(found, suite), replace(found, title="aime", incomparable=("it was not run",))])
     assert "withheld: 1 sample ended in ERROR" in one(browser, "#withheld").text
     assert "incomparable: no problem of this run is in main" in one(browser, "#verdicts").text
+    assert one(browser, "#strays").text == "incomparable: aime: it was not run"
     assert not one(browser, "#curve").is_displayed()
 
 

@@ -134,6 +134,7 @@ def test_a_comparison_stands_beside_the_problems_of_its_suite(page: Path, make_r
     before, after = make_record({"b": "PPPPPPPP", "a": "PPPPPPPP"}, n=8), make_record(PROBLEMS)
     other = replace(after, planned=replace(after.planned, name="suites/other.py::test_other"))
     found = compare(measurement(before, "main"), measurement(after, "this run"), (1, 2, 4), Policy({}))
+    found = replace(found, suite=after.planned.name)
     first, second = write_page(page, after, other, comparisons=(found,)).index["suites"]
     assert second["contrasts"] == []
     [contrast] = first["contrasts"]
@@ -149,7 +150,7 @@ def test_arms_find_their_comparison(page: Path, make_record: MakeRecord) -> None
         for record, arm in ((make_record(PROBLEMS), "base"), (make_record({**PROBLEMS, "b": "PPPP"}), "tuned"))
     )
     before, after = (replace(measurement(each, each.planned.arm), title="arithmetic") for each in (base, tuned))
-    found = compare(before, after, (1,), Policy({}))
+    found = replace(compare(before, after, (1,), Policy({})), suite=tuned.planned.name, arm="tuned")
     first, second = write_page(page, base, tuned, comparisons=(found,)).index["suites"]
     assert [len(each["contrasts"]) for each in (first, second)] == [0, 1]
     assert second["contrasts"][0]["before"] == "base"

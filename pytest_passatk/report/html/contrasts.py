@@ -1,23 +1,40 @@
 """Comparisons as a page shows them: the words of every other report, and numbers for its charts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pytest_passatk.core.estimate import Count
 from pytest_passatk.core.interval import Estimate, estimates
-from pytest_passatk.core.plan import label
 from pytest_passatk.core.record import SuiteRecord
 from pytest_passatk.gate.comparison import Comparison, Line, PaceLine
-from pytest_passatk.report.wording import change, figure, moved, needs, points, probability, ruling
+from pytest_passatk.report.wording import (
+    answered,
+    change,
+    figure,
+    moved,
+    needs,
+    pace_change,
+    points,
+    probability,
+    probability_of,
+    ruling,
+    sizes,
+)
 
 MOST = 256  # k's of a curve; those of more samples are thinned out
 
 
 def contrasts_of(record: SuiteRecord, comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     """The comparisons of one suite, plainly."""
-    title = record.planned.title
     ids = [problem.id for problem in record.problems]
-    return [_contrast(each, ids) for each in comparisons if title in {each.title, label(each.title, each.after.label)}]
+    return [_contrast(each, ids) for each in comparisons if _suite(each) == record.planned.key]
+
+
+def strays_of(records: Sequence[SuiteRecord], comparisons: Sequence[Comparison]) -> list[str]:
+    """Why there is no verdict, for suites that a baseline has and this run has not."""
+    known = {record.planned.key for record in records}
+    strays = [each for each in comparisons if _suite(each) not in known]
+    return [f"{stray.title}: {reason}" for stray in strays for reason in stray.incomparable]
 
 
 def curve(counts: Sequence[Count], level: float, ks: Sequence[int] = ()) -> dict[str, list[float]]:
@@ -47,6 +64,10 @@ def orders(n: int, ks: Sequence[int]) -> list[int]:
     return sorted(set(range(1, half)) | apart | {k for k in ks if k <= n})
 
 
+def _suite(comparison: Comparison) -> tuple[str, str]:
+    return comparison.suite, comparison.arm
+
+
 def _contrast(comparison: Comparison, ids: Sequence[str]) -> dict[str, Any]:
     pairs = {pair.id: pair for pair in comparison.pairs}
     moves = {move.pair.id: move for move in comparison.moves}
@@ -57,11 +78,11 @@ def _contrast(comparison: Comparison, ids: Sequence[str]) -> dict[str, Any]:
         "summary": _summary(comparison),
         "decisions": sorted({str(line.decision) for line in comparison.lines if line.gated}),
         "level": f"{level:.0%}",
-        "problems": len(pairs),
+        "size": f"{len(pairs):,} problems, n {sizes(comparison)}" if pairs else "no problem",
         "lines": [_line(line) for line in comparison.lines],
         "pace": [_pace(pace) for pace in comparison.pace],
         "moved": moved(comparison) if comparison.lines else "",
-        "notes": [*needs(comparison), *comparison.notes],
+        "notes": [*_remarks(comparison), *comparison.notes],
         "incomparable": comparison.incomparable,
         "curves": [
             curve([getattr(pair, side) for pair in comparison.pairs], level, ks) for side in ("before", "after")
@@ -82,6 +103,12 @@ def _summary(comparison: Comparison) -> str:
     return ", ".join(verdicts)
 
 
+def _remarks(comparison: Comparison) -> Iterator[str]:
+    if comparison.response:
+        yield answered(comparison.response)
+    yield from needs(comparison)
+
+
 def _line(line: Line) -> dict[str, Any]:
     low, high = line.interval
     return {
@@ -90,7 +117,7 @@ def _line(line: Line) -> dict[str, Any]:
         "after": value_in(line.after),
         "change": change(line.delta),
         "interval": f"{change(low)} – {change(high)}",
-        "p": probability(line.adjusted[0] if line.delta < 0 else line.adjusted[1]),
+        "p": probability(probability_of(line)),
         "generalises": probability(line.p_generalises),
         "finds": points(line.detectable),
         "tolerated": str(line.tolerance),
@@ -106,7 +133,7 @@ def _pace(pace: PaceLine) -> dict[str, Any]:
         "metric": pace.metric,
         "before": values[0],
         "after": values[1],
-        "loss": None if pace.loss is None else f"{pace.loss:+.1%}",
+        "change": pace_change(pace),
         "tolerated": None if pace.tolerance is None else str(pace.tolerance),
         "decision": pace.decision,
         "verdict": ", ".join(filter(None, [pace.decision and str(pace.decision), pace.why])) or "not gated",

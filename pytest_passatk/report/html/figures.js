@@ -68,13 +68,17 @@ function cellsAt({ value, low, high }, at) {
 function verdictBlocks(contrast) {
   const against = `${visible(contrast.after)} against ${visible(contrast.before)}`;
   return [
-    make("h3", {}, `${against}, on ${count(contrast.problems, "problem")}`),
-    ...contrast.incomparable.map((reason) => make("p", { class: "notice" }, `incomparable: ${visible(reason)}`)),
+    make("h3", {}, `${against} · ${contrast.size}`),
+    ...contrast.incomparable.map(incomparable),
     contrast.lines.length ? make("div", { class: "wide" }, lineTable(contrast)) : "",
     contrast.pace.length ? make("div", { class: "wide" }, paceTable(contrast)) : "",
-    ...contrast.notes.map((note) => make("p", { class: "note" }, `note: ${visible(note)}`)),
+    ...contrast.notes.map((note) => make("p", { class: "note" }, visible(note))),
     contrast.moved ? make("p", {}, `problems: ${contrast.moved}`) : "",
   ].filter(Boolean);
+}
+
+function incomparable(reason) {
+  return make("p", { class: "notice" }, `incomparable: ${visible(reason)}`);
 }
 
 function lineTable({ level, lines }) {
@@ -94,9 +98,9 @@ function lineTable({ level, lines }) {
 }
 
 function paceTable({ pace }) {
-  const heads = ["speed", "before", "after", "loss", "tolerates", "verdict"];
+  const heads = ["speed", "before", "after", "change", "tolerates", "verdict"];
   const rows = pace.map((line) => [
-    line.metric, line.before ?? "?", line.after ?? "?", line.loss, line.tolerated, verdict(line.verdict, line.decision),
+    line.metric, line.before ?? "?", line.after ?? "?", line.change, line.tolerated, verdict(line.verdict, line.decision),
   ]);
   return table(heads, rows, { class: "numbers" });
 }

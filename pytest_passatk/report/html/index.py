@@ -14,7 +14,7 @@ from pytest_passatk.core.summary import Figures, SuiteSummary, truncated, unansw
 from pytest_passatk.core.verdict import Status
 from pytest_passatk.gate.comparison import Comparison
 from pytest_passatk.report.html.chunks import Shelf, shelve
-from pytest_passatk.report.html.contrasts import contrasts_of, curve, value_in
+from pytest_passatk.report.html.contrasts import contrasts_of, curve, strays_of, value_in
 from pytest_passatk.report.text import seconds
 
 Facts: TypeAlias = Iterator[tuple[str, str]]
@@ -47,6 +47,7 @@ def index_of(
         "command": run.command,
         "facts": list(_run(run)),
         "folder": shelf.folder,
+        "strays": strays_of(run.suites, comparisons),
         "suites": [_suite(record, summary, comparisons, shelf) for record, summary in pairs],
     }
 

@@ -6,6 +6,7 @@ const current = { suite: report.suites[0], contrast: null };
 function start() {
   byId("command").textContent = visible(report.command);
   facts(byId("run"), report.facts);
+  byId("strays").replaceChildren(...report.strays.map(incomparable));
   if (!report.suites.length) return notice("This run has no suite.");
   listen();
   showSuite(report.suites[0]);
