@@ -68,7 +68,8 @@ def pace_of(figures: Figures, *, device: str, processor: str) -> Pace | None:
         "first_token_p50": figures.first_token_p50, "first_token_p95": figures.first_token_p95,
     }  # fmt: skip
     known = {"tokens/s": figures.tokens_per_second, **latencies}
-    return Pace(f"{device}, {processor}", {metric: value for metric, value in known.items() if value is not None})
+    readable = {metric: float(f"{value:.4g}") for metric, value in known.items() if value is not None}
+    return Pace(f"{device}, {processor}", readable)
 
 
 def run_key(model: Mapping[str, Any], sampling: Mapping[str, Any], seed: int) -> str:
