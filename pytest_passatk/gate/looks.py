@@ -7,6 +7,7 @@ almost as if nobody had looked before. See docs/statistics.md, "Sampling in stag
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from math import erfc, inf, pi, sqrt
 from statistics import NormalDist, fmean
@@ -23,9 +24,9 @@ Floats: TypeAlias = NDArray[np.float64]
 PARTS = (8, 4, 2, 1)  # the looks come at these parts of n
 FEWEST = 2  # samples a problem at a look: one alone says nothing of how samples vary
 LEAST = 1e-12  # a level below this is none: p-values are not exact to that
-REACH = 12.0  # standard deviations beyond which a path never goes
-NODES = 400  # of the integration between the reach and the edge
-HALVINGS = 80
+REACH = 9.0  # standard deviations beyond which a path never goes
+NODES = 200  # of the integration between the reach and the edge
+HALVINGS = 60
 
 _upper_tail = np.vectorize(lambda z: erfc(z / sqrt(2)) / 2, otypes=[np.float64])
 
@@ -45,8 +46,8 @@ class _Paths:
     def until(self, edge: float, time: float) -> "_Paths":
         """Those that are below the edge at that time; by Gauss-Legendre quadrature."""
         reach = REACH * sqrt(time)
-        roots, weights = np.polynomial.legendre.leggauss(NODES)
-        half = (min(edge, reach) + reach) / 2
+        roots, weights = _quadrature()
+        half = (edge + reach) / 2
         places, step = half * (roots + 1) - reach, sqrt(time - self.time)
         density = np.exp(-(((places[:, None] - self.places) / step) ** 2) / 2) / (step * sqrt(2 * pi))
         return _Paths(places, half * weights * (density @ self.masses), time)
@@ -58,6 +59,12 @@ class _Paths:
             middle = (low + high) / 2
             low, high = (middle, high) if self.beyond(middle, time) > chance else (low, middle)
         return (low + high) / 2
+
+
+@cache
+def _quadrature() -> tuple[Floats, Floats]:
+    roots, weights = np.polynomial.legendre.leggauss(NODES)
+    return roots, weights
 
 
 def schedule(n: int, k: int) -> tuple[int, ...]:
@@ -95,12 +102,14 @@ def boundaries(fractions: Sequence[float], alpha: float) -> tuple[float, ...]:
         raise ValueError(f"{fractions}: fractions of information go up from 0 and end at 1")
     paths, used, levels = _Paths(np.zeros(1), np.ones(1), 0.0), 0.0, []
     for time in fractions:
-        chance, edge = spent(time, alpha) - used, inf
-        if chance >= LEAST:
-            edge, used = paths.find_edge(chance, time), used + chance
+        chance = spent(time, alpha) - used
+        if chance < LEAST:  # nobody stops here
+            levels.append(0.0)
+            continue
+        edge, used = paths.find_edge(chance, time), used + chance
         levels.append(float(_upper_tail(edge / sqrt(time))))
         paths = paths.until(edge, time)
-    return tuple(level if level >= LEAST else 0.0 for level in levels)
+    return tuple(levels)
 
 
 def information(before: Sequence[Count], k: int, n: int) -> float:
