@@ -53,8 +53,8 @@ class Copies:
             else f"completions of {LONG} tokens and more repeat on {self.texts:,} problems"
         )
         return (
-            f"samples look copied: {seen} (chance at most {max(LEAST, self.chance):.0e}); intervals and tests take copies for evidence: "
-            f"look for a cache in front of the model, or a server that ignores seeds"
+            f"samples look copied: {seen} (chance at most {max(LEAST, self.chance):.0e}); intervals and tests take "
+            f"copies for evidence: look for a cache in front of the model, or a server that ignores seeds"
         )
 
 
