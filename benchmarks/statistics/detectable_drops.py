@@ -119,7 +119,7 @@ def needs(chosen: Namespace, draw: np.random.Generator) -> None:
 
 def main() -> None:
     """Print the tables."""
-    chosen, started = options(__doc__, 1000), perf_counter()
+    chosen, started = options(__doc__, 600), perf_counter()
     draw = np.random.default_rng(chosen.seed)
     drops()
     powers(chosen, draw)

@@ -52,14 +52,16 @@ def shares(found: Bools) -> list[str]:
 
 def nulls(runs: int, draw: np.random.Generator) -> None:
     """The null (no churn) and the weak null."""
-    heading([*COLUMNS, "churn", *ALARMS], "No change of the mean")
+    spreads = " / ".join(f"{spread:g}" for spread in CHURNS)
+    heading([*COLUMNS, *ALARMS], f"No change of the mean, logits moved by ± {spreads}")
     found = []
     for setting in SETTINGS:
         for spread in CHURNS:
             sides = setting.sides(draw, runs, lambda rates: churned(draw, rates, setting.k, spread))  # noqa: B023 - called at once
             found.append(alarms(setting, sides))
-            row(*setting.cells, f"{spread:g}", *shares(found[-1]))
-    row("**all**", *[""] * 4, *shares(np.hstack(found)))
+        cells = zip(*map(shares, found[-len(CHURNS) :]), strict=True)
+        row(*setting.cells, *map(" / ".join, cells))
+    row("**all**", *[""] * 3, *shares(np.hstack(found)))
 
 
 def breakers(runs: int, draw: np.random.Generator) -> None:

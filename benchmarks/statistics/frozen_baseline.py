@@ -45,7 +45,7 @@ def against(setting: Setting, baseline: Ints, run: Ints) -> float:
 
 def main() -> None:
     """Print the table."""
-    chosen, started = options(__doc__, 300), perf_counter()
+    chosen, started = options(__doc__, 200), perf_counter()
     draw = np.random.default_rng(chosen.seed)
     columns = [f"{what}, {alpha:g}" for alpha in ALPHAS for what in ("alarms in 50", "any", "worst tenth has")]
     heading([*COLUMNS, "baseline", *columns])

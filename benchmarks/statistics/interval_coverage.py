@@ -49,7 +49,7 @@ def line(generator: Generator, problems: int, runs: int, seed: int) -> list[tupl
 def main() -> None:
     """Print the table, and the worst of each column."""
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=8000)
+    parser.add_argument("--runs", type=int, default=3000)
     parser.add_argument("--problems", type=int, nargs="+", default=[30, 164])
     parser.add_argument("--seed", type=int, default=SEED)
     chosen, started = parser.parse_args(), perf_counter()

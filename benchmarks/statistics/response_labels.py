@@ -62,7 +62,7 @@ def simple(one: Line, many: Line) -> Label:
 
 def main() -> None:
     """Print the table."""
-    chosen, started = options(__doc__, 600), perf_counter()
+    chosen, started = options(__doc__, 300), perf_counter()
     draw = np.random.default_rng(chosen.seed)
     words = [label.value for label in SHOWN]
     rules = [f"{rule}: {word}" for rule in ("simple", "label") for word in (*words, "other")]

@@ -8,7 +8,9 @@ pooled test alone, at n and without looks, has p <= .05.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
@@ -32,49 +34,53 @@ SETTINGS = [
 DROPS = (0.0, 0.015, 0.03, 0.05)
 
 
-def staged(before: Ints, stages: Sequence[Ints], setting: Setting, tolerance: Tolerance) -> Looks:
-    """Look after each stage until the gate is decided; `stages` are the passes so far."""
-    sizes = schedule(setting.n_after, setting.k)
-    policy = Policy({f"pass@{setting.k}": tolerance}, ALPHA)
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The looks at one run, and its p-value at n had nobody looked."""
+
+    looks: Looks
+    p: float
+
+
+def simulate(draw: np.random.Generator, setting: Setting, tolerance: Tolerance) -> list[Outcome]:
+    """One baseline, and a candidate for each of the drops."""
+    rates = setting.kind.draw(draw, (setting.problems,))
+    before = draw.binomial(setting.n_before, rates)
+    sizes, policy = schedule(setting.n_after, setting.k), Policy({f"pass@{setting.k}": tolerance}, ALPHA)
     monitor = Monitor(counts_of(before, setting.n_before), (setting.k,), sizes, policy, gates=1)
-    for size, passes in zip(sizes, stages, strict=True):
-        if size in monitor.sizes and monitor.look(counts_of(passes, size)):
+    outcomes = []
+    for drop in DROPS:
+        after = shifted(rates, shift_for(setting.kind, setting.k, drop))
+        stages = np.cumsum([draw.binomial(part, after) for part in np.diff([0, *sizes])], axis=0)
+        p = pooled_test(setting.pairs(before, stages[-1]), pass_at(setting.k)).down
+        outcomes.append(Outcome(watched(deepcopy(monitor), dict(zip(sizes, stages, strict=True))), p))
+    return outcomes
+
+
+def watched(monitor: Monitor, stages: Mapping[int, Ints]) -> Looks:
+    """Look after each stage until the gate is decided; `stages` are the passes so far by samples a problem."""
+    for size in monitor.sizes:
+        if monitor.look(counts_of(stages[size], size)):
             break
-    looks = monitor.looks
-    assert looks is not None, "a simulated run has problems to compare"
-    return looks
-
-
-def simulate(
-    draw: np.random.Generator, runs: int, setting: Setting, tolerance: Tolerance, drop: float
-) -> tuple[list[Looks], list[float]]:
-    """The looks of each run, and the p-value of the same run had nobody looked."""
-    by, found, values = shift_for(setting.kind, setting.k, drop), [], []
-    parts = np.diff([0, *schedule(setting.n_after, setting.k)])
-    for _ in range(runs):
-        rates = setting.kind.draw(draw, (setting.problems,))
-        before = draw.binomial(setting.n_before, rates)
-        stages = np.cumsum([draw.binomial(part, shifted(rates, by)) for part in parts], axis=0)
-        found.append(staged(before, list(stages), setting, tolerance))
-        values.append(pooled_test(setting.pairs(before, stages[-1]), pass_at(setting.k)).down)
-    return found, values
+    assert monitor.looks is not None, "a simulated run has problems to compare"
+    return monitor.looks
 
 
 def main() -> None:
     """Print the table."""
-    chosen, started = options(__doc__, 400), perf_counter()
+    chosen, started = options(__doc__, 300), perf_counter()
     draw = np.random.default_rng(chosen.seed)
     words = ["regressed", "ok", "inconclusive", "improved"]
     heading(["rates", "P", "looks", "k", "tolerated", "true drop", *words, "saved", "p at n"])
     for setting, tolerance in SETTINGS:
-        for drop in DROPS:
-            found, values = simulate(draw, chosen.runs, setting, tolerance, drop)
-            given = Counter(looks.lines[setting.k].decision for looks in found)
-            shares = [f"{100 * given[Decision(word)] / len(found):.1f}" for word in words]
-            sizes = " / ".join(map(str, schedule(setting.n_after, setting.k)))
+        sizes = " / ".join(map(str, schedule(setting.n_after, setting.k)))
+        runs = [simulate(draw, setting, tolerance) for _ in range(chosen.runs)]
+        for drop, outcomes in zip(DROPS, zip(*runs, strict=True), strict=True):
+            given = Counter(each.looks.lines[setting.k].decision for each in outcomes)
+            shares = [f"{100 * given[Decision(word)] / len(outcomes):.1f}" for word in words]
+            saved = f"{100 * np.mean([each.looks.saved for each in outcomes]):.0f}"
             labels = setting.kind.letter, setting.problems, sizes, setting.k, tolerance, f"{100 * drop:g} pp"
-            saved = f"{100 * np.mean([looks.saved for looks in found]):.0f}"
-            row(*labels, *shares, saved, percent(np.array(values) <= ALPHA))
+            row(*labels, *shares, saved, percent(each.p <= ALPHA for each in outcomes))
     footer(chosen, started)
 
 

@@ -44,7 +44,7 @@ def lines(draw: np.random.Generator, runs: int, setting: Setting, change: float)
 
 def main() -> None:
     """Print the table."""
-    chosen, started = options(__doc__, 1500), perf_counter()
+    chosen, started = options(__doc__, 800), perf_counter()
     draw = np.random.default_rng(chosen.seed)
     words = ["regressed", "ok", "inconclusive", "improved"]
     heading([*COLUMNS, "true change", *words, "simple rule: regressed"])
