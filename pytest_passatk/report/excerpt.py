@@ -18,6 +18,7 @@ FindSample: TypeAlias = Callable[[Comparison, str, bool], Judged | None]
 TEXT = 1500  # characters of a completion
 PROMPT = 500  # characters of a prompt
 REASON = 300
+NEW_LINE = "\n"
 RISES = {Kind.IMPROVED, Kind.NEW}
 HEADING = "#### A completion of a problem that moved"
 
@@ -77,7 +78,7 @@ def _completion(side: str, sample: Judged, *, extracts: bool) -> Iterator[str]:
     if extracts:
         words.append("no answer" if verdict.answer is None else f"answer {code(verdict.answer)}")
     if verdict.reason:
-        words.append(f"reason {code(verdict.reason, REASON)}")
+        words.append(f"reason {code(verdict.reason.strip().partition(NEW_LINE)[0], REASON)}")
     yield ", ".join(words)
     yield block(_around(completion.text, verdict.answer))
 

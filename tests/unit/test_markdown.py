@@ -32,7 +32,7 @@ BEFORE = {**STEADY, "lost": "PPPPPPPP", "found": "FFFFFFFF"}
 AFTER = {**STEADY, "lost": "FFFFFFFF", "found": "FFFFFFFP"}
 SIGNS = "`|<>&@#*_[]()!\\~:/\"'$ \n\r\t\0-=+.1aé\u202e\u2028\udc80"
 HOSTILE = st.one_of(
-    st.text(SIGNS, max_size=40),
+    st.text(SIGNS, max_size=13),  # with every sign as its escape, it is not cut
     st.sampled_from([
         "@octocat #12 octo/cat#3 GH-4", "<script>alert(1)</script>", "</details><img src=x onerror=alert(1)>", "<!-- ",
         "](https://example.org) https://example.org www.example.org a@example.org", "```\n@octocat\n~~~", "    code",
@@ -267,7 +267,8 @@ def test_no_text_becomes_markup(make_record: MakeRecord, texts: dict[str, str], 
     hostile = dressed_page(make_record, texts, beside=beside)
     assert skeleton(hostile) == skeleton(plain)
     shown = {token.content for token in walk(hostile) if token.type == "code_inline"}
-    assert {visible(texts[name]) for name in ("id", "answer", "reason", "note", "label")} <= shown
+    assert {visible(texts[name]) for name in ("id", "answer", "note", "label")} <= shown
+    assert (visible(texts["reason"].strip().partition("\n")[0]) or " ") in shown
     fences = [token.content for token in walk(hostile) if token.type == "fence"]
     assert visible(texts["text"], keep="\n\t") in [content.removesuffix("\n") for content in fences]
 
