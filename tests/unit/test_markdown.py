@@ -261,7 +261,9 @@ FIELDS = ("text", "reason", "answer", "id", "prompt", "arm", "why", "note", "lab
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(FIELDS, HOSTILE.filter(bool))), st.booleans())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # the fixture is a function without a state
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)  # the fixture is a function without a state
 def test_no_text_becomes_markup(make_record: MakeRecord, texts: dict[str, str], beside: bool) -> None:
     plain = dressed_page(make_record, dict.fromkeys(FIELDS, "x"), beside=beside)
     hostile = dressed_page(make_record, texts, beside=beside)
