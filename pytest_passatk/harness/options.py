@@ -193,10 +193,10 @@ def add_aliases(parser: pytest.Parser) -> None:
 
 
 def _attributes(option: Option) -> dict[str, Any]:
+    shared = {"dest": option.dest, "default": None, "help": option.help.replace("%", "%%")}
     if option.parse is None:
-        return {"dest": option.dest, "action": "store_true", "default": None, "help": option.help}
-    action = "append" if option.repeats else "store"
-    return {"dest": option.dest, "action": action, "default": None, "metavar": option.metavar, "help": option.help}
+        return {**shared, "action": "store_true"}
+    return {**shared, "action": "append" if option.repeats else "store", "metavar": option.metavar}
 
 
 def read_options(config: pytest.Config, profile: Mapping[str, Given]) -> dict[str, Any]:
