@@ -2,14 +2,14 @@
 
     python benchmarks/html_report.py [--problems 1562] [--n 64] [--characters 800] [--page FILE]
 
-It builds the page in a process of its own and weighs the memory over that of the records, which a run holds anyway
-(on Linux, whose /proc tells).
-Where Chromium, its driver and selenium are installed, it opens the page from the disk, opens a problem and a sample,
-and loads and searches all texts.
+It builds the page in a process of its own and weighs the memory over that of the records, which a run holds anyway (on
+Linux, whose /proc tells). Where Chromium, its driver and selenium are installed, it opens the page from the disk, opens
+a problem and a sample, and loads and searches all texts.
 """
 
 from argparse import ArgumentParser
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--page", type=Path, help="keep the page there")
     chosen = parser.parse_args()
     with TemporaryDirectory() as folder:
-        page = chosen.page or Path(folder, "report.html")
+        page = (chosen.page or Path(folder, "report.html")).absolute()
         worker = get_context("spawn").Process(target=build, args=(page, chosen.problems, chosen.n, chosen.characters))
         worker.start()
         worker.join()
@@ -61,7 +61,7 @@ def build(page: Path, problems: int, n: int, characters: int) -> None:
     summary = summarize(record)
     after = measurement(record, "this run")
     before = measurement(make_record(problems, n, 1), "main")
-    comparison = compare(before, after, default_ks(n), Policy({}))
+    comparison = replace(compare(before, after, default_ks(n), Policy({})), suite=record.planned.name)
     run = RunRecord(1, "pytest suites/bench", 0, "2026-01-01T00:00:00+00:00", 1.0, (record,))
     held, started = resident(), perf_counter()
     write(page, run, [summary], [comparison])

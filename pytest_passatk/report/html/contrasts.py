@@ -82,7 +82,8 @@ def _contrast(comparison: Comparison, ids: Sequence[str]) -> dict[str, Any]:
         "lines": [_line(line) for line in comparison.lines],
         "pace": [_pace(pace) for pace in comparison.pace],
         "moved": moved(comparison) if comparison.lines else "",
-        "notes": [*_remarks(comparison), *comparison.notes],
+        "remarks": list(_remarks(comparison)),
+        "notes": comparison.notes,
         "incomparable": comparison.incomparable,
         "curves": [
             curve([getattr(pair, side) for pair in comparison.pairs], level, ks) for side in ("before", "after")

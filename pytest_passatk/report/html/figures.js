@@ -19,7 +19,7 @@ function showFigures(suite, contrast) {
   byId("withheld").textContent = suite.withheld ? `pass@k withheld: ${visible(suite.withheld)}` : "";
   showEstimates(suite);
   byId("verdicts").replaceChildren(...(contrast ? verdictBlocks(contrast) : []));
-  drawCurves(byId("curve"), curvesOf(suite, contrast), contrast?.level ?? suite.level);
+  drawCurves(byId("curve"), curvesOf(suite, contrast), contrast?.lines.length ? contrast.level : suite.level);
   showEveryK(curvesOf(suite, contrast));
   facts(byId("settings").querySelector("dl"), suite.facts);
 }
@@ -37,7 +37,7 @@ function showEstimates(suite) {
 }
 
 function curvesOf(suite, contrast) {
-  const sides = contrast
+  const sides = contrast?.lines.length
     ? [contrast.before, contrast.after].map((label, side) => ({ label, points: contrast.curves[side], ...CURVES[side] }))
     : [{ label: "this run", points: suite.curve, ...CURVES[1] }];
   return sides.filter(({ points }) => points.k.length).map(withinShortest);
@@ -72,7 +72,8 @@ function verdictBlocks(contrast) {
     ...contrast.incomparable.map(incomparable),
     contrast.lines.length ? make("div", { class: "wide" }, lineTable(contrast)) : "",
     contrast.pace.length ? make("div", { class: "wide" }, paceTable(contrast)) : "",
-    ...contrast.notes.map((note) => make("p", { class: "note" }, visible(note))),
+    ...contrast.remarks.map((remark) => make("p", {}, visible(remark))),
+    ...contrast.notes.map((note) => make("p", { class: "note" }, `note: ${visible(note)}`)),
     contrast.moved ? make("p", {}, `problems: ${contrast.moved}`) : "",
   ].filter(Boolean);
 }

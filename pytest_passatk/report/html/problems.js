@@ -1,7 +1,7 @@
 // The list of problems: filtered, sorted, a page at a time.
 
 const PAGE = 100;
-const wanted = { query: "", band: "", move: "", kind: "", order: "plan", descending: false };
+const wanted = { query: "", band: "", move: "", kind: "", order: "solved", descending: false };
 let listed = []; // positions of the problems that pass the filters, in order
 let shownPage = 0;
 
@@ -18,7 +18,7 @@ function showFilters(suite, contrast) {
 }
 
 function resetFilters(contrast) {
-  Object.assign(wanted, { query: "", band: "", move: "", kind: "", order: contrast ? "move" : "plan", descending: false });
+  Object.assign(wanted, { query: "", band: "", move: "", kind: "", order: contrast ? "move" : "solved", descending: false });
   for (const name of ["query", "band", "move", "kind"]) byId(name).value = "";
 }
 

@@ -63,7 +63,7 @@ function isOfKind(sample, kind) {
 }
 
 function sorted(positions, suite, contrast, order, descending) {
-  const compare = { plan: (a, b) => a - b, id: byName(suite), solved: bySolved(suite), move: byMove(suite, contrast) }[order];
+  const compare = { id: byName(suite), solved: bySolved(suite), move: byMove(suite, contrast) }[order];
   const sign = descending ? -1 : 1;
   return positions.sort((a, b) => sign * compare(a, b) || a - b);
 }
@@ -84,7 +84,7 @@ function byMove(suite, contrast) {
     const kind = contrast?.kinds[at];
     return kind ? MOVES.indexOf(kind) : contrast?.counts[at] ? MOVES.indexOf("flaky") + 0.5 : MOVES.length;
   };
-  return (a, b) => rank(a) - rank(b) || change(a) - change(b);
+  return (a, b) => rank(a) - rank(b) || change(a) - change(b) || share(suite, a) - share(suite, b);
 }
 
 function share(suite, at) {
