@@ -20,12 +20,12 @@ from pytest_passatk.gate.comparison import Comparison
 from pytest_passatk.harness.engines import PER_WORKER, refuse_accident, refuse_crowd
 from pytest_passatk.harness.gate_report import close_gates
 from pytest_passatk.harness.gatekeeper import Gatekeeper
+from pytest_passatk.harness.reports import write_reports
 from pytest_passatk.harness.screen import Screen
 from pytest_passatk.harness.secrets import mask
 from pytest_passatk.harness.settings import STORE, Settings
 from pytest_passatk.harness.stopping import refuse_inline
 from pytest_passatk.models.apart import open_model
-from pytest_passatk.report import json_report
 from pytest_passatk.sampling.exchange import ENGINE, Exchange
 from pytest_passatk.sampling.threads import Sampler
 from pytest_passatk.store import Store
@@ -183,8 +183,7 @@ class Owner:
         """Write the files that were asked for; a run that was cut short has no counts to keep."""
         if self.run is None:
             return
-        if self.settings.json:
-            json_report.write(self.settings.json, self.run, self.summaries)
+        write_reports(self._config, self.settings, self.run, self.summaries, self.comparisons)
         if not self.exchange.failure:
             for line in self.gatekeeper.keep(self.run, self.summaries):
                 self.screen.tell(line)

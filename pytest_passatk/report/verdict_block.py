@@ -23,6 +23,7 @@ from pytest_passatk.report.wording import (
     points,
     probability,
     ruling,
+    spoken,
     worth_showing,
 )
 
@@ -60,9 +61,9 @@ def _block(comparison: Comparison, width: int, glyphs: Glyphs, *, whole: bool) -
 
 def _heading(comparison: Comparison, glyphs: Glyphs) -> Text:
     sides = f"{visible(comparison.after.label)} against {visible(comparison.before.label)}"
-    size = f"{len(comparison.pairs):,} problems"
-    samples = f"n {_sizes(comparison, 0)} and {_sizes(comparison, 1)}"
-    parts = (sides, size, samples) if comparison.pairs else (sides,)
+    parts = [sides]
+    if comparison.pairs:
+        parts += [f"{len(comparison.pairs):,} problems", f"n {_sizes(comparison, 0)} and {_sizes(comparison, 1)}"]
     return Text.assemble(
         (visible(comparison.title), "bold"), "  ", (f" {glyphs.dot} ".join(parts), "dim"), overflow="fold"
     )  # fmt: skip
@@ -84,7 +85,7 @@ def _figures(comparison: Comparison, glyphs: Glyphs) -> Table:
     table.add_column("verdict", overflow="fold")
     for line in comparison.lines:
         table.add_row(*_row(line, glyphs))
-    for pace in comparison.pace:
+    for pace in spoken(comparison):
         table.add_row(*_pace(pace))
     return table
 
