@@ -32,6 +32,7 @@ def shown(measurement: Measurement) -> Iterator[str]:
         [_summary(measurement)], width=get_terminal_size().columns, color=color, encoding=encoding, whole=True
     ).rstrip("\n")
     yield ""
+    yield f"  samples of a problem: {_sizes(measurement)}"
     yield from (f"  {_run(run)}" for run in measurement.runs)
     if note := drift_note(measurement):
         yield f"  note: {visible(note)}"
@@ -74,13 +75,13 @@ def _sizes(measurement: Measurement) -> str:
 
 
 def _summary(measurement: Measurement) -> SuiteSummary:
-    least = min((problem.n for problem in measurement.problems), default=1)
+    sizes = [problem.n for problem in measurement.problems] or [1]
     return conclude(
         name=measurement.title,
         title=measurement.title,
         model=_model(measurement),
-        n=least,
-        ks=default_ks(least),
+        n=max(sizes),
+        ks=default_ks(min(sizes)),
         outcomes=[Outcomes(each.id, each.n, each.c, each.n - each.c) for each in measurement.problems],
     )
 

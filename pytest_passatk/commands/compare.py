@@ -77,7 +77,7 @@ def _compare(places: Places, chosen: Namespace, title: str, policy: Policy) -> C
         return Comparison(
             title, before, after, policy, (), (), (), notes=differences.notes, incomparable=differences.incomparable
         )
-    found = compare(before, after, default_ks(min(count.n for count in after.counts)), policy)
+    found = compare(before, after, default_ks(min((count.n for count in after.counts), default=1)), policy)
     return replace(found, notes=(*differences.notes, *found.notes))
 
 

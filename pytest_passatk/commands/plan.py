@@ -47,6 +47,8 @@ def run(open_store: OpenStore, chosen: Namespace) -> int:
     place = chosen.baseline or _only(open_places(open_store, chosen).names(), f"a baseline in {chosen.baselines}")
     places = open_places(open_store, chosen, place)
     baseline = places.get(place, chosen.suite or _only(places.titles(place), f"a suite in {place}", "--suite"))
+    if not baseline.problems:
+        raise UsageError(f"{place} has no problem of {visible(baseline.title)}: save a run of it first")
     least = min(count.n for count in baseline.counts)
     ks = sorted(set(chosen.k or default_ks(least)))
     if not 1 <= ks[0] <= ks[-1] <= least:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pytest_passatk.baselines.names import check_name
 from pytest_passatk.core.errors import UsageError
 from pytest_passatk.gate.family import ALPHA, Policy, parse_tolerance
 
@@ -53,6 +54,8 @@ def resolve_gate(given: Mapping[str, Any], root: Path) -> GateSettings:
         UsageError: options that contradict each other, or that nothing was named for.
     """
     _refuse_nothing(given)
+    if given["save"] is not None:
+        check_name(given["save"])
     if given["update"] and given["update_new_only"]:
         raise UsageError("--passatk-update replaces what --passatk-update-new-only keeps: give one of them")
     asked = {metric: parse_tolerance(amount) for metric, amount in (given["compare_fail"] or {}).items()}

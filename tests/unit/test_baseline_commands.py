@@ -190,6 +190,20 @@ def test_a_baseline_is_shown_with_its_estimates_and_runs(passatk: Passatk) -> No
     assert "run of 2026-01-01, seed 1, pytest-passatk 0.1" in text
 
 
+def test_a_baseline_of_unequal_n_is_shown(passatk: Passatk, folder: Path) -> None:
+    before = measured(1)
+    save(folder, "uneven", replace(before, problems=(replace(before.problems[0], n=32, c=30), *before.problems[1:])))
+    status, text, _ = passatk("baseline", "show", "uneven")
+    assert (status, "samples of a problem: 8 to 32" in text, "pass@16" in text) == (0, True, False)
+    empty = replace(before, problems=())
+    save(folder, "empty", empty)
+    assert passatk("baseline", "show", "empty")[0] == 0
+    assert passatk("plan", "--baseline", "empty")[0] == 2
+    assert passatk("compare", "empty", "same", "--allow-change", "problems")[0] == 4
+    assert passatk("compare", "same", "empty")[0] == 4
+    assert passatk("baseline", "list")[0] == 0
+
+
 def test_runs_that_drift_are_noted(passatk: Passatk, folder: Path) -> None:
     for seed, lower in ((1, 0.0), (2, 0.0), (3, 0.4)):
         save(folder, f"run-{seed}", measured(seed, n=32, lower=lower))
