@@ -13,8 +13,6 @@ from pytest_passatk.core.errors import UsageError
 from pytest_passatk.gate.measurement import Measured, MeasuredRun, Measurement
 from pytest_passatk.report.output import replacing
 
-SUFFIX = ".jsonl"
-
 
 def write(path: Path, measurement: Measurement) -> None:
     """Write a measurement, whole or not at all. Raises UsageError, which names the file, where that fails."""

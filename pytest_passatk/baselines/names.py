@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-from pytest_passatk.baselines.file import SUFFIX
-from pytest_passatk.baselines.stored import LAST, names_run
 from pytest_passatk.core.errors import UsageError
 from pytest_passatk.report.text import visible
 
+SUFFIX = ".jsonl"
+LAST = "last"  # the last run of the store
 _RESERVED = re.compile(r'[%/\\:*?"<>|\x00-\x1f]')
 
 
@@ -15,6 +15,11 @@ def check_name(name: str) -> None:
     """Refuse a name that a folder cannot have, or that means something else. Raises UsageError."""
     if why := _fault(name):
         raise UsageError(f"{visible(name)!r} cannot be the name of a baseline: {why}; take a word such as `main`")
+
+
+def names_run(place: str) -> bool:
+    """Whether a place is a run of the store: `last`, or a number."""
+    return place == LAST or (place.isascii() and place.isdigit())
 
 
 def is_path(place: str) -> bool:

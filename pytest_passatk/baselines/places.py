@@ -6,8 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from pytest_passatk.baselines import file, stored
-from pytest_passatk.baselines.names import check_name, file_of, files_in, is_path
-from pytest_passatk.baselines.stored import LAST, names_run
+from pytest_passatk.baselines.names import LAST, SUFFIX, check_name, file_of, files_in, is_path, names_run
 from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.names import name_some
 from pytest_passatk.gate.measurement import Measurement
@@ -58,7 +57,7 @@ class Places:
         Raises:
             UsageError: it is not there, or cannot be read.
         """
-        if not required and (names_run(place) or place.endswith(file.SUFFIX)):
+        if not required and (names_run(place) or place.endswith(SUFFIX)):
             raise UsageError(f"{place} is a run or a single file: what is to be updated is a baseline, by its name")
         for each in _titles(title):
             if found := self._measured(place, each) if names_run(place) else self.read(place, each):
@@ -128,7 +127,7 @@ class Places:
 
     def _file(self, place: str, title: str) -> Path:
         where = self._where(place)
-        return where if where.is_file() or place.endswith(file.SUFFIX) else where / file_of(title)
+        return where if where.is_file() or place.endswith(SUFFIX) else where / file_of(title)
 
     def _no_place(self, place: str) -> str:
         if is_path(place):

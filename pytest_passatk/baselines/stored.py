@@ -3,20 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pytest_passatk.baselines.names import LAST
 from pytest_passatk.core.errors import UsageError
 from pytest_passatk.gate.measurement import Measured, MeasuredRun, Measurement
 from pytest_passatk.gate.measuring import DIGITS, PACKAGE, run_key, short
 from pytest_passatk.report.text import visible
 from pytest_passatk.store import RunRow, Store, SuiteRow
 
-LAST = "last"
 CUT_OFF = frozenset({2, 3})  # pytest's status where a run was interrupted, or pytest broke
 UNIDENTIFIED = frozenset({"device", "context"})  # what ModelInfo.identity leaves out
-
-
-def names_run(place: str) -> bool:
-    """Whether a place is a run of the store: `last`, or a number."""
-    return place == LAST or (place.isascii() and place.isdigit())
 
 
 def find_run(store: Store, place: str, title: str | None = None) -> RunRow:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
+from pytest_passatk.baselines.names import names_run
 from pytest_passatk.baselines.places import Places
-from pytest_passatk.baselines.stored import names_run
 from pytest_passatk.store import Store
 
 FOLDER = Path("baselines")

@@ -1,15 +1,18 @@
 """What one suite of a run came to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from pytest_passatk.core.costs import Cost, Usage, cost_of
 from pytest_passatk.core.diversity import distinct_share, mean_entropy
+from pytest_passatk.core.duplicates import Copies, suspicious_copies
 from pytest_passatk.core.estimate import Count
+from pytest_passatk.core.extrapolation import FARTHEST, Extrapolation, extrapolate
 from pytest_passatk.core.interval import Estimate, estimates
 from pytest_passatk.core.outcomes import Outcomes, outcomes_of, why_withheld
 from pytest_passatk.core.record import Judged, ProblemRecord, SuiteRecord
+from pytest_passatk.core.sample import SamplingParams
 from pytest_passatk.core.verdict import Status
 
 LEVEL = 0.95
@@ -78,6 +81,9 @@ class SuiteSummary:
         estimates: pass@k for each k; empty where withheld.
         withheld: why there is no estimate.
         figures: the rest; `None` where only counts are known.
+        extrapolation: to a k above n, where that was asked for and there is an estimate.
+        copies: what speaks against samples drawn independently of each other; `None` where nothing does, or only
+            counts are known.
     """
 
     name: str
@@ -90,6 +96,8 @@ class SuiteSummary:
     estimates: tuple[Estimate, ...]
     withheld: str | None
     figures: Figures | None
+    extrapolation: Extrapolation | None = None
+    copies: Copies | None = None
 
     @property
     def counts(self) -> tuple[Count, ...]:
@@ -135,13 +143,20 @@ class SuiteSummary:
         return sum(len(each.errors) for each in self.outcomes)
 
 
-def summarize(record: SuiteRecord, level: float = LEVEL, *, price: tuple[float, float] | None = None) -> SuiteSummary:
+def summarize(
+    record: SuiteRecord,
+    level: float = LEVEL,
+    *,
+    price: tuple[float, float] | None = None,
+    beyond: int | None = None,
+) -> SuiteSummary:
     """The summary of a suite's record.
 
     Args:
         record: of the suite.
         level: confidence of the intervals.
         price: of a million tokens read, and of a million written.
+        beyond: the k above n to extrapolate to, where n samples reach so far.
     """
     planned, model = record.planned, record.model
     outcomes = tuple(map(outcomes_of, record.problems))
@@ -153,7 +168,9 @@ def summarize(record: SuiteRecord, level: float = LEVEL, *, price: tuple[float, 
         ks=planned.ks,
         outcomes=outcomes,
         figures=_figures(record, price),
+        copies=_copies(record),
         level=level,
+        beyond=beyond,
     )
 
 
@@ -166,13 +183,19 @@ def conclude(
     ks: Sequence[int],
     outcomes: Sequence[Outcomes],
     figures: Figures | None = None,
+    copies: Copies | None = None,
     level: float = LEVEL,
+    beyond: int | None = None,
 ) -> SuiteSummary:
-    """The summary of counted verdicts; the attributes of `SuiteSummary` describe the arguments."""
+    """The summary of counted verdicts; `SuiteSummary` and `summarize` describe the arguments."""
     withheld = why_withheld(title, outcomes)
     counts = [each.count for each in outcomes if not each.skipped]
     found = () if withheld else tuple(estimates(counts, ks, level))
-    return SuiteSummary(name, title, model, n, tuple(ks), level, tuple(outcomes), found, withheld, figures)
+    within = beyond and not withheld and n < beyond <= FARTHEST * n  # a run that stopped early has a smaller n
+    extrapolation = extrapolate(counts, beyond) if beyond and within else None
+    return SuiteSummary(
+        name, title, model, n, tuple(ks), level, tuple(outcomes), found, withheld, figures, extrapolation, copies
+    )
 
 
 def model_label(name: str, backend: str) -> str:
@@ -221,6 +244,18 @@ def _figures(record: SuiteRecord, price: tuple[float, float] | None) -> Figures:
         reused=record.reused,
         sampled=record.sampled,
         cost=_cost(record, price) if price else None,
+    )
+
+
+def _copies(record: SuiteRecord) -> Copies | None:
+    rest = replace(record.planned.params, max_tokens=1, stop=())
+    plain = rest == SamplingParams(temperature=1.0, max_tokens=1)
+    return suspicious_copies(
+        [
+            [(c.text, c.tokens, c.logprob) for c in (sample.completion for sample in counting(problem))]
+            for problem in record.problems
+        ],
+        plain=plain,
     )
 
 

@@ -127,7 +127,12 @@ class Gatekeeper:
             for record in run.suites
             if record.planned.key in self.baselines
         ]
-        return (*settle(gated), *settle(list(self._compare_arms(run, measured))))
+        found = (*settle(gated), *settle(list(self._compare_arms(run, measured))))
+        doubts = {
+            (summary.name, record.planned.arm): tuple(_doubts(record, summary))
+            for record, summary in zip(run.suites, summaries, strict=True)
+        }
+        return tuple(replace(each, notes=(*each.notes, *doubts[each.suite, each.arm])) for each in found)
 
     def _compare(self, record: SuiteRecord, before: Measurement, after: Measurement) -> Comparison:
         policy = replace(self.settings.policy, enforced=self.settings.update != "all")
@@ -196,6 +201,17 @@ def _compare(
     return replace(
         comparison, notes=(*differences.notes, *comparison.notes), suite=record.planned.name, arm=record.planned.arm
     )
+
+
+def _doubts(record: SuiteRecord, summary: SuiteSummary) -> Iterator[str]:
+    """What breaks the assumptions of every test on a suite's counts."""
+    if summary.copies:
+        yield summary.copies.note
+    if record.planned.params.temperature == 0:
+        yield (
+            "at temperature 0 a model gives one answer a problem, again and again: intervals and tests take it for a "
+            "draw of many; sample at a temperature above 0 to tell a change from chance"
+        )
 
 
 def _measure_all(run: RunRecord, summaries: Sequence[SuiteSummary]) -> dict[tuple[str, str], Measurement]:

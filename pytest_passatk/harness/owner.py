@@ -166,7 +166,9 @@ class Owner:
             self._number if self.settings.store else None, self._command, self.settings.seed, self._started,
             monotonic() - self._clock, records, self.settings.profile,
         )  # fmt: skip
-        self.summaries = tuple(summarize(record, price=self.settings.price) for record in records)
+        self.summaries = tuple(
+            summarize(record, price=self.settings.price, beyond=self.settings.extrapolate) for record in records
+        )
         if not self.exchange.failure:
             self.comparisons = self.gatekeeper.judge(self.run, self.summaries)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_passatk.core.errors import UsageError
+from pytest_passatk.core.extrapolation import FARTHEST
 from pytest_passatk.core.interval import default_ks
 from pytest_passatk.core.protocols import ModelOptions
 from pytest_passatk.core.record import Profile
@@ -127,13 +128,18 @@ class Settings:
         """The k's that this run estimates for a suite.
 
         Raises:
-            UsageError: a k is larger than n, or n > 1 at temperature 0.
+            UsageError: a k is larger than n, n > 1 at temperature 0, or the k to extrapolate to is out of reach.
         """
         n, where = self.samples(suite), f"{suite.file}: {suite.body.__name__}"
         ks = tuple(sorted(set(self.ks or suite.ks or default_ks(n))))
         if ks[-1] > n:
             raise UsageError(
                 f"{where}: pass@{ks[-1]} needs at least {ks[-1]} samples, n is {n}: raise --n or lower --k"
+            )
+        if self.extrapolate and not n < self.extrapolate <= FARTHEST * n:
+            raise UsageError(
+                f"{where}: pass@{self.extrapolate} cannot be extrapolated from n={n} samples: "
+                f"--passatk-extrapolate takes a K from {n + 1} to {FARTHEST * n}; raise --n for one further away"
             )
         if n > 1 and self.params(suite).temperature == 0:
             raise UsageError(

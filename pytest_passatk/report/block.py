@@ -35,6 +35,11 @@ def _block(summary: SuiteSummary, width: int, glyphs: Glyphs, *, whole: bool) ->
         yield indented(Text(f"pass@k withheld: {visible(summary.withheld)}", style="bold red", overflow="fold"))
     else:
         yield indented(_estimates(summary, width, glyphs))
+    if far := summary.extrapolation:
+        bracket = f"{far.low:.3f} {glyphs.dash} {far.high:.3f}, {far.point:.3f} if pass rates follow a Beta"
+        yield indented(Text(f"pass@{far.k} extrapolated, for information: {bracket}", overflow="fold"))
+    if summary.copies:
+        yield indented(Text(f"warning: {summary.copies.note}", style="yellow", overflow="fold"))
     yield Text()
     groups = (_diversity(summary.figures), _numbers(summary), _tokens(summary.figures), _cost(summary.figures))
     for words in groups:

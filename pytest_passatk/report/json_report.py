@@ -2,17 +2,16 @@
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from pytest_passatk import __version__
 from pytest_passatk.core.outcomes import Outcomes
 from pytest_passatk.core.record import ProblemRecord, RunRecord, SuiteRecord
 from pytest_passatk.core.summary import SuiteSummary, truncated, unanswered
 from pytest_passatk.gate.comparison import Comparison
-from pytest_passatk.gate.extrapolation import Extrapolation
 from pytest_passatk.report.json_comparison import plain_comparison
 from pytest_passatk.report.json_estimate import plain_estimate
 from pytest_passatk.report.output import replacing
@@ -20,16 +19,10 @@ from pytest_passatk.report.output import replacing
 SCHEMA = 1
 
 
-Extrapolations: TypeAlias = Mapping[tuple[str, str], Extrapolation]
-"""By the key of the suite in the plan; those that were asked for."""
-
-
 def to_json(
     run: RunRecord,
     summaries: Sequence[SuiteSummary],
     comparisons: Sequence[Comparison] = (),
-    *,
-    extrapolations: Extrapolations | None = None,
 ) -> dict[str, Any]:
     """The run as plain data, all of the table in it and the counts of every problem.
 
@@ -37,9 +30,7 @@ def to_json(
         run: the record.
         summaries: of its suites, in the same order.
         comparisons: with baselines, and of arms with one another.
-        extrapolations: of the suites for which they were asked.
     """
-    known = extrapolations or {}
     suites = zip(run.suites, summaries, strict=True)
     return {
         "schema": SCHEMA,
@@ -52,7 +43,7 @@ def to_json(
             "profile": asdict(run.profile) if run.profile else None,
         },
         "versions": {"pytest-passatk": __version__, "python": platform.python_version()},
-        "suites": [_suite(record, summary, known.get(record.planned.key)) for record, summary in suites],
+        "suites": [_suite(record, summary) for record, summary in suites],
         "comparisons": [plain_comparison(comparison) for comparison in comparisons],
     }
 
@@ -62,17 +53,15 @@ def write(
     run: RunRecord,
     summaries: Sequence[SuiteSummary],
     comparisons: Sequence[Comparison] = (),
-    *,
-    extrapolations: Extrapolations | None = None,
 ) -> None:
     """Write the document, whole or not at all. Raises UsageError, which names the file, where that fails."""
-    document = to_json(run, summaries, comparisons, extrapolations=extrapolations)
+    document = to_json(run, summaries, comparisons)
     with replacing(path) as stream:
         json.dump(document, stream, indent=1, ensure_ascii=False, allow_nan=False)
         stream.write("\n")
 
 
-def _suite(record: SuiteRecord, summary: SuiteSummary, extrapolation: Extrapolation | None) -> dict[str, Any]:
+def _suite(record: SuiteRecord, summary: SuiteSummary) -> dict[str, Any]:
     planned = record.planned
     return {
         "name": planned.name,
@@ -89,7 +78,7 @@ def _suite(record: SuiteRecord, summary: SuiteSummary, extrapolation: Extrapolat
         "level": summary.level,
         "withheld": summary.withheld,
         "estimates": [plain_estimate(estimate) for estimate in summary.estimates],
-        "extrapolation": asdict(extrapolation) if extrapolation else None,
+        "extrapolation": asdict(summary.extrapolation) if summary.extrapolation else None,
         "samples": {
             "judged": summary.judged,
             "solved": summary.solved,
@@ -97,6 +86,7 @@ def _suite(record: SuiteRecord, summary: SuiteSummary, extrapolation: Extrapolat
             "errors": summary.errors,
         },
         "figures": asdict(summary.figures) if summary.figures else None,
+        "copies": asdict(summary.copies) if summary.copies else None,
         "bands": {band: [count.id for count in counts] for band, counts in summary.bands.items()},
         "skipped": list(summary.skipped),
         "forgeable": list(summary.forgeable),

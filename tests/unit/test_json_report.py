@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from pytest_passatk.core.errors import UsageError
+from pytest_passatk.core.extrapolation import extrapolate
 from pytest_passatk.core.record import Profile, RunRecord, SuiteRecord
 from pytest_passatk.core.summary import summarize
 from pytest_passatk.gate.compare import compare
-from pytest_passatk.gate.extrapolation import extrapolate
 from pytest_passatk.gate.family import Policy, Tolerance
 from pytest_passatk.gate.measurement import Measurement
 from pytest_passatk.gate.measuring import measure
@@ -106,7 +106,7 @@ def test_the_profile_of_a_run_is_told(make_record: MakeRecord) -> None:
 def test_an_extrapolation_is_there_for_the_suites_that_have_one(make_record: MakeRecord) -> None:
     record = make_record({"a": "PPFF", "b": "PFFF"})
     found = extrapolate(summarize(record).counts, 8)
-    report = to_json(_run(record), [summarize(record)], extrapolations={record.planned.key: found})
+    report = to_json(_run(record), [summarize(record, beyond=8)])
     assert report["suites"][0]["extrapolation"] == {
         "k": 8, "low": found.low, "high": found.high, "point": found.point,
     }  # fmt: skip

@@ -11,12 +11,12 @@ from typing import Any, TypeAlias
 import pytest
 from jsonschema import Draft202012Validator
 
+from pytest_passatk.core.duplicates import Copies
 from pytest_passatk.core.record import Profile, RunRecord, SuiteRecord
 from pytest_passatk.core.summary import summarize
 from pytest_passatk.gate.compare import compare
 from pytest_passatk.gate.comparison import Comparison, PaceLine
 from pytest_passatk.gate.decision import Decision
-from pytest_passatk.gate.extrapolation import extrapolate
 from pytest_passatk.gate.family import PACES, Policy, Tolerance
 from pytest_passatk.gate.look import Look, Looks
 from pytest_passatk.gate.measurement import Measurement, Pace
@@ -66,9 +66,9 @@ def whole(make_record: MakeRecord) -> dict[str, Any]:
     fine = make_record({"a": "PPFF", "b": "FFFF"}, sampled=4, told=True)
     fine = replace(fine, planned=replace(fine.planned, arm="lora", revision="v1", isolation="namespaces"))
     run = replace(run_of(record, fine), profile=Profile("nightly", "passatk.toml", {"n": "8"}))
-    summaries = [summarize(record, price=(1, 2)), summarize(fine, price=(1, 2))]
-    found = {fine.planned.key: extrapolate(summaries[1].counts, 8)}
-    return plain(to_json(run, summaries, [compared(make_record)], extrapolations=found))
+    copied = replace(summarize(fine, price=(1, 2), beyond=8), copies=Copies(2, 40, 1e-9))
+    summaries = [summarize(record, price=(1, 2)), copied]
+    return plain(to_json(run, summaries, [compared(make_record)]))
 
 
 def plain(report: dict[str, Any]) -> dict[str, Any]:

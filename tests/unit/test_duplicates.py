@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pytest_passatk.gate.duplicates import ALARM, LONG, MOST, Sample, _gains, _steps, suspicious_copies
+from pytest_passatk.core.duplicates import ALARM, LONG, MOST, Sample, _gains, _steps, suspicious_copies
 
 SHORT = 20
 

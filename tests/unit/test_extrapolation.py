@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_passatk.core.estimate import Count, mean_pass_at_k
-from pytest_passatk.gate.extrapolation import extrapolate
+from pytest_passatk.core.extrapolation import extrapolate
 
 
 def counts_of(passes: Sequence[int], n: int) -> list[Count]:
