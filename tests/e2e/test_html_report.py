@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -302,6 +304,25 @@ def test_chats_show_their_roles(browser: Driver, show: Show) -> None:
     show([record({"p1": "PF"}, prompt=chat)])
     open_problem(browser, "p1")
     assert one(browser, ".prompt").text.split("\n") == ["system", "Be brief.", "user", "2 + 2?"]
+
+
+def test_a_real_run_has_its_page(browser: Driver, tmp_path: Path) -> None:
+    page, suites = tmp_path / "report.html", Path(__file__).parents[2] / "suites" / "arithmetic"
+    command: list[str | Path] = [
+        *(sys.executable, "-m", "pytest", suites, "--n", "8", "-q", "-p", "no:cacheprovider"),
+        *("--passatk-baselines", tmp_path / "baselines", "--passatk-store", tmp_path / "store.sqlite"),
+    ]
+    compared_with: list[str | Path] = ["--passatk-compare", "main", "--passatk-html", page]
+    for options in (["--passatk-save", "main"], compared_with):
+        run = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stdout + run.stderr
+    browser.get(page.as_uri())
+    assert one(browser, "#suite-title").text == "arithmetic"
+    assert "this run against main" in one(browser, "#verdicts h3").text
+    css(browser, "#list .id")[0].click()
+    wait_for(browser, "#problem .sample")
+    assert "Compute" in one(browser, ".prompt").text
+    assert "boxed" in sample_text(browser, 0)
 
 
 def test_a_lost_folder_is_named(browser: Driver, show: Show, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,6 +144,17 @@ def test_a_comparison_stands_beside_the_problems_of_its_suite(page: Path, make_r
     assert [side["k"][-1] for side in contrast["curves"]] == [8, 4]
 
 
+def test_what_is_told_beside_the_estimates_is_told_here(page: Path, make_record: MakeRecord) -> None:
+    record = make_record({"a": "PFFF", "b": "PPFF"})
+    run = RunRecord(3, "pytest", 0, "2026-01-02T03:04:05+00:00", 1.5, (record,))
+    summary = summarize(record, beyond=8)
+    write(page, run, [summary])
+    far = summary.extrapolation
+    assert far
+    [suite] = Page(page).index["suites"]
+    assert suite["remarks"][0].startswith(f"pass@8 extrapolated, for information: {far.low:.3f} – {far.high:.3f}")
+
+
 def test_arms_find_their_comparison(page: Path, make_record: MakeRecord) -> None:
     base, tuned = (
         replace(record, planned=replace(record.planned, arm=arm))

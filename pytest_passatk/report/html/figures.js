@@ -17,6 +17,7 @@ function showFigures(suite, contrast) {
   byId("suite-line").textContent = suiteLine(suite);
   byId("withheld").hidden = !suite.withheld;
   byId("withheld").textContent = suite.withheld ? `pass@k withheld: ${visible(suite.withheld)}` : "";
+  byId("remarks").replaceChildren(...suite.remarks.map((remark) => make("p", { class: "note" }, visible(remark))));
   showEstimates(suite);
   byId("verdicts").replaceChildren(...(contrast ? verdictBlocks(contrast) : []));
   drawCurves(byId("curve"), curvesOf(suite, contrast), contrast?.lines.length ? contrast.level : suite.level);

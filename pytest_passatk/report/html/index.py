@@ -76,12 +76,21 @@ def _suite(
         "solved": summary.solved,
         "judged": summary.judged,
         "facts": [*_settings(record), *_figures(summary.figures)],
+        "remarks": list(_remarks(summary)),
         "estimates": [_estimate(each) for each in summary.estimates],
         "curve": curve([] if summary.withheld else summary.counts, summary.level, summary.ks),
         "contrasts": contrasts_of(record, comparisons),
         "problems": _problems(record, summary.outcomes),
         "chunks": shelve(record, shelf),
     }
+
+
+def _remarks(summary: SuiteSummary) -> Iterator[str]:
+    if far := summary.extrapolation:
+        bracket = f"{far.low:.3f} – {far.high:.3f}, {far.point:.3f} if pass rates follow a Beta"
+        yield f"pass@{far.k} extrapolated, for information: {bracket}"
+    if summary.copies:
+        yield f"warning: {summary.copies.note}"
 
 
 def _settings(record: SuiteRecord) -> Facts:
