@@ -70,13 +70,14 @@ class Bench:
         suites: of its plan.
         store: where samples are; `None` keeps them in memory.
         engines: of the run.
+        model: of every suite.
     """
 
     def __init__(
         self, stopping: FakeStopping | None, *suites: PlannedSuite, store: Path | None = None,
-        engines: Sequence[str] = (ENGINE,),
+        engines: Sequence[str] = (ENGINE,), model: FakeModel = FakeModel(),  # noqa: B008 - it has no state
     ) -> None:  # fmt: skip
-        self.exchange = Exchange(lambda: Store(store), lambda _: FakeModel(), engines=engines, stopping=stopping)
+        self.exchange = Exchange(lambda: Store(store), lambda _: model, engines=engines, stopping=stopping)
         self.exchange.open(Plan(suites, 0))
         self.asked: list[str] = []
 
@@ -103,13 +104,22 @@ class Bench:
         return judged
 
     def run(self, **how: str) -> list[int]:
-        """Sample and judge to the end; returns the number of requests in each claim."""
-        sizes = []
-        while work := self.claim():
-            sizes.append(len(work.requests))
-            self.answer(work, lost=how.get("lost", ""))
-            self.judge(skip=how.get("skip", ""))
+        """Sample to the end while a judge works; returns the number of requests in each claim."""
+        sizes, done = [], Event()
+        with ThreadPoolExecutor(1) as threads:
+            judging = threads.submit(self._judge_until, done, how.get("skip", ""))
+            try:
+                while work := self.claim():
+                    sizes.append(len(work.requests))
+                    self.answer(work, lost=how.get("lost", ""))
+            finally:
+                done.set()
+            judging.result(PATIENCE)
         return sizes
+
+    def _judge_until(self, done: Event, skip: str) -> None:
+        while self.judge(skip=skip) or not done.wait(0.005):
+            pass
 
     def record(self, title: str) -> SuiteRecord:
         return next(record for record in self.exchange.records() if record.planned.title == title)
@@ -203,12 +213,9 @@ def test_arms_are_decided_each_by_itself() -> None:
             return replace(self.info, adapter=arm)
 
     stopping = FakeStopping(**{"it@a": 2, "it@b": 8})
-    exchange = Exchange(lambda: Store(None), lambda _: FakeArmed(), stopping=stopping)
-    bench = Bench.__new__(Bench)
-    bench.exchange, bench.asked = exchange, []
-    exchange.open(Plan((suite("it", arm="a"), suite("it", arm="b")), 0))
+    bench = Bench(stopping, suite("it", arm="a"), suite("it", arm="b"), model=FakeArmed())
     assert bench.run() == [8, 4, 8]
-    assert [record.planned.n for record in exchange.records()] == [2, 8]
+    assert [record.planned.n for record in bench.exchange.records()] == [2, 8]
 
 
 @pytest.mark.parametrize("how", ["lost", "broken"])
@@ -239,13 +246,14 @@ def test_a_problem_that_is_skipped_has_no_say() -> None:
 def test_a_gate_that_breaks_ends_the_run() -> None:
     class FakeBroken(FakeStopping):
         def is_decided(self, suite: PlannedSuite, counts: Sequence[Count]) -> bool:
-            raise ZeroDivisionError
+            raise ZeroDivisionError(suite, counts)
 
     bench = Bench(FakeBroken(it=2), suite("it"))
     work = bench.claim()
     assert work is not None
     bench.answer(work)
-    bench.judge()
+    for _ in work.requests:
+        bench.judge(limit=1)
     with pytest.raises(PassatkError, match="it: the gate broke: ZeroDivisionError"):
         bench.wait("it")
 
