@@ -53,15 +53,16 @@ class Policy:
         return self.asked.get(metric) or parse_tolerance(TOLERANCE)
 
     def orders(self, ks: Sequence[int], n: int) -> tuple[int, ...]:
-        """The k's that are gated: those asked for, else pass@1 and the one near n/4 among those up to n/2.
+        """The k's that are gated: those asked for, or pass@1 and the one near n/4 among those up to n/2.
+
+        To ask for a speed alone takes no gate away.
 
         Args:
             ks: that both sides can estimate.
             n: the smaller number of samples of a problem.
         """
-        if self.asked:
-            return tuple(sorted(filter(None, map(order_of, self.asked))))
-        return tuple(sorted({1} | _second(ks, n)))
+        asked = {k for metric in self.asked if (k := order_of(metric))}
+        return tuple(sorted(asked or {1} | _second(ks, n)))
 
 
 def _second(ks: Sequence[int], n: int) -> set[int]:

@@ -127,6 +127,8 @@ class Gatekeeper:
             for record in run.suites
             if record.planned.key in self.baselines
         ]
+        if self.settings.update == "all":  # what cannot be compared is why it is updated
+            gated = [each for each in gated if not each.incomparable]
         found = (*settle(gated), *settle(list(self._compare_arms(run, measured))))
         doubts = {
             (summary.name, record.planned.arm): tuple(_doubts(record, summary))
@@ -187,11 +189,9 @@ def _compare(
     lacking: Sequence[str] = (),
     looks: Looks | None = None,
 ) -> Comparison:
-    known = {problem.id for problem in before.problems}
-    # A body that skips what the baseline has would make the gate silent about it.
-    skipped = [problem.id for problem in record.problems if problem.skipped and problem.id in known]
+    skipped = [problem.id for problem in record.problems if problem.skipped]
     differences = find_differences(
-        before, after, collected=collected, unmeasured=[*lacking, *unmeasured(record), *skipped], allowed=allowed
+        before, after, collected=collected, unmeasured=[*lacking, *unmeasured(record)], skipped=skipped, allowed=allowed
     )
     comparison = (
         Comparison(after.title, before, after, policy, (), (), (), incomparable=differences.incomparable)

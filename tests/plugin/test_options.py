@@ -184,9 +184,67 @@ def other_options(trial: Trial) -> None:
     assert len(trial.sessions.log) == 6
 
 
-def a_report(trial: Trial) -> None:
-    assert trial.run().ret == 0
-    assert trial.has("told.json")
+def with_more(trial: Trial, *arguments: str) -> pytest.RunResult:
+    return Trial(trial.sessions, (*trial.arguments, *arguments)).run()
+
+
+def save_baseline(trial: Trial) -> None:
+    """Before the option can compare with it; nearer than wherever the option is given stands that nothing is."""
+    Trial(trial.sessions, ("--passatk-save", "main", "--passatk-compare=")).run()
+
+
+def a_baseline(trial: Trial) -> None:
+    trial.run()
+    assert trial.has("baselines/main/fake.jsonl")
+
+
+def another_folder(trial: Trial) -> None:
+    with_more(trial, "--passatk-save", "main")
+    assert trial.has("kept/main/fake.jsonl")
+
+
+def a_comparison(trial: Trial) -> None:
+    save_baseline(trial)
+    trial.run().stdout.fnmatch_lines(["fake  this run against main*"])
+
+
+def needs_a_baseline(trial: Trial) -> None:
+    assert trial.run().ret == 4
+
+
+def strictly(trial: Trial) -> None:
+    save_baseline(trial)
+    assert with_more(trial, "--passatk-compare", "main").ret == 1
+
+
+def policy(field: str, value: object) -> Callable[[Trial], None]:
+    """The gate goes by this."""
+
+    def check(trial: Trial) -> None:
+        save_baseline(trial)
+        with_more(trial, "--passatk-compare", "main", "--passatk-json", "report.json")
+        assert trial.sessions.report["comparisons"][0]["policy"][field] == value
+
+    return check
+
+
+def further_k(trial: Trial) -> None:
+    trial.run().stdout.fnmatch_lines(["*pass@8 extrapolated*"])
+
+
+def a_file(name: str) -> Callable[[Trial], None]:
+    """The run writes it."""
+
+    def check(trial: Trial) -> None:
+        assert trial.run().ret == 0
+        assert trial.has(name)
+
+    return check
+
+
+def figures_in_junit(trial: Trial) -> None:
+    with_more(trial, "--junit-xml", "junit.xml")
+    assert '"passatk.fake.pass@1"' in (trial.sessions.pytester.path / "junit.xml").read_text()
 
 
 # A value for each option, and what it does. Flags are given as `true` in variables and ini files.
@@ -226,8 +284,21 @@ EFFECTS: dict[str, tuple[str, Callable[[Trial], None]]] = {
     "no-cache": ("true", no_store),
     "store": ("kept.sqlite", another_store),
     "price": ("0.5,3e6", costs),
+    "save": ("main", a_baseline),
+    "compare": ("main", a_comparison),
+    "compare-fail": ("pass@2:7pp", policy("asked", {"pass@2": "7pp"})),
+    "alpha": ("0.2", policy("alpha", 0.2)),
+    "strict": ("true", strictly),
+    "update": ("true", needs_a_baseline),
+    "update-new-only": ("true", needs_a_baseline),
+    "baselines": ("kept", another_folder),
+    "stop-when-decided": ("true", needs_a_baseline),
+    "extrapolate": ("8", further_k),
+    "summary": ("told.md", a_file("told.md")),
+    "html": ("told.html", a_file("told.html")),
+    "junit-properties": ("true", figures_in_junit),
     "profile": ("nightly", other_options),
-    "json": ("told.json", a_report),
+    "json": ("told.json", a_file("told.json")),
 }
 
 
