@@ -56,7 +56,8 @@ def _block(comparison: Comparison, width: int, glyphs: Glyphs, *, whole: bool) -
     if comparison.lines:
         yield Text()
         yield indented(Text(f"problems: {moved(comparison)}"))
-        yield indented(_moves(comparison, glyphs, whole=whole))
+        if worth_showing(comparison):
+            yield indented(_moves(comparison, glyphs, whole=whole))
 
 
 def _heading(comparison: Comparison, glyphs: Glyphs) -> Text:

@@ -100,8 +100,8 @@ def figure(metric: str, value: float) -> str:
 
 
 def spoken(comparison: Comparison) -> list[PaceLine]:
-    """The figures of speed for a short report: tokens/s, and those that were asked for."""
-    return [pace for pace in comparison.pace if pace.tolerance or pace.metric == "tokens/s"]
+    """The figures of speed for a short report: those that were asked for, and tokens/s where both sides have it."""
+    return [pace for pace in comparison.pace if pace.tolerance or (pace.metric == "tokens/s" and pace.loss is not None)]
 
 
 def moved(comparison: Comparison) -> str:
