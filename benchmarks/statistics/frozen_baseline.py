@@ -6,6 +6,7 @@ An alarm is a p-value of the pooled test of pass@1 of at most alpha. The gate gi
 surely below the tolerance `ok`.
 """
 
+from math import sqrt
 from time import perf_counter
 
 import numpy as np
@@ -45,7 +46,7 @@ def against(setting: Setting, baseline: Ints, run: Ints) -> float:
 
 def main() -> None:
     """Print the table."""
-    chosen, started = options(__doc__, 200), perf_counter()
+    chosen, started = options(__doc__, 300), perf_counter()
     draw = np.random.default_rng(chosen.seed)
     columns = [f"{what}, {alpha:g}" for alpha in ALPHAS for what in ("alarms in 50", "any", "worst tenth has")]
     heading([*COLUMNS, "baseline", *columns])
@@ -57,7 +58,9 @@ def main() -> None:
             cells: list[str] = []
             for alpha in ALPHAS:
                 alarms = (values <= alpha).sum(axis=1)
-                cells += [f"{alarms.mean():.2f}", f"{percent(alarms > 0, 0)} %", f"{np.quantile(alarms, 0.9):.0f}"]
+                error = 1.96 * alarms.std() / sqrt(len(alarms))
+                mean = f"{alarms.mean():.2f} ± {error:.2f}"
+                cells += [mean, f"{percent(alarms > 0, 0)} %", f"{np.quantile(alarms, 0.9):.0f}"]
             row(*setting.cells, name, *cells)
     footer(chosen, started)
 

@@ -68,7 +68,7 @@ def watched(monitor: Monitor, stages: Mapping[int, Ints]) -> Looks:
 
 def main() -> None:
     """Print the table."""
-    chosen, started = options(__doc__, 200), perf_counter()
+    chosen, started = options(__doc__, 400), perf_counter()
     draw = np.random.default_rng(chosen.seed)
     words = ["regressed", "ok", "inconclusive", "improved"]
     heading(["rates", "P", "looks", "k", "tolerated", "true drop", *words, "saved", "p at n"])
