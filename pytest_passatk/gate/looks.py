@@ -2,7 +2,7 @@
 
 Who tests again and again at one level finds something in the end. Here the chance of a false alarm is spent over the
 looks: hardly any of it at the first ones, nearly all at the last, so that a suite that is never stopped early is tested
-almost as if nobody had looked before. See docs/statistics.md, "Sampling in stages".
+almost as if nobody had looked before. See docs/statistics.md, "Stopping early".
 """
 
 from collections.abc import Sequence
