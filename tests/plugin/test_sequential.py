@@ -190,6 +190,31 @@ def test_a_run_that_ends_in_a_stage_resumes_there(gated: Sessions, how: str) -> 
     assert len(gated.log) <= N * PROBLEMS + 2, "at most the sample in hand was drawn again"
 
 
+DEADLY = """
+import os, signal
+from pathlib import Path
+
+def pytest_runtest_call(item):
+    if item.name == "test_rate[p3]":
+        try:
+            Path("died").touch(exist_ok=False)
+        except FileExistsError:
+            return
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("engines", ["shared", "per-worker"])
+def test_a_worker_that_dies_in_a_stage_holds_nothing_up(make_gated: MakeSessions, engines: str) -> None:
+    sessions = make_gated(2)
+    sessions.write(DEADLY, "conftest.py")
+    result = sessions.run(*FIND, *STAGES, *WIDE, *WORSE, "--passatk-engines", engines)
+    assert (sessions.pytester.path / "died").exists()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert gate(sessions) == (2, "regressed")
+    assert len(set(sessions.log)) == 2 * PROBLEMS
+
+
 def test_samples_beyond_the_look_that_decides_change_nothing(gated: Sessions) -> None:
     gated.run(*WORSE)
     assert len(gated.log) == N * PROBLEMS
