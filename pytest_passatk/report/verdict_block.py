@@ -15,6 +15,7 @@ from pytest_passatk.report.paper import indented, printed
 from pytest_passatk.report.text import visible
 from pytest_passatk.report.wording import (
     SHOWN,
+    answered,
     change,
     counts,
     figure,
@@ -22,6 +23,7 @@ from pytest_passatk.report.wording import (
     needs,
     points,
     probability,
+    room,
     ruling,
     spoken,
     worth_showing,
@@ -125,6 +127,9 @@ def _remarks(comparison: Comparison) -> Iterator[str]:
         beyond = ", ".join(f"{line.metric} {probability(line.p_generalises)}" for line in gated)
         yield f"p that other problems of the kind would not move so: {beyond}"
     yield from needs(comparison)
+    if comparison.response:
+        yield answered(comparison.response)
+        yield room(comparison.response)
 
 
 def _moves(comparison: Comparison, glyphs: Glyphs, *, whole: bool) -> Table:

@@ -58,8 +58,9 @@ def _explain_line(comparison: Comparison, line: Line) -> str:
         f"{change(line.delta)} points, {comparison.policy.level:.0%} interval {change(low)} to {change(high)}."
     )
     if line.decision is Decision.REGRESSED:
+        alpha = line.look.level if line.look else comparison.policy.alpha
         second = (
-            f"The drop is real (p = {probability(p)}, at most {comparison.policy.alpha:g} is taken as one), and may "
+            f"The drop is real (p = {probability(p)}, at most {alpha:.2g} is taken as one), and may "
             f"exceed the {points(line.tolerated)} points that the gate tolerates."
         )
     else:
@@ -151,3 +152,13 @@ def answered(response: Response) -> str:
     """How pass@1 and pass@k answered together: `response of pass@1 and pass@8: sharpening`."""
     full = ", the benchmark being saturated" if response.before.saturated and response.after.saturated else ""
     return f"response of pass@1 and pass@{response.k}: {response.label}{full}"
+
+
+def room(response: Response) -> str:
+    """What the candidate has left to gain, by a surer hand and by solving more."""
+    after = response.after
+    return (
+        f"headroom: conversion (pass@{response.k} - pass@1) {points(after.conversion)} pp, at most "
+        f"{points(after.conversion_limit)}; coverage (1 - pass@{response.k}) {points(after.coverage)} pp, at most "
+        f"{points(after.coverage_limit)}"
+    )
