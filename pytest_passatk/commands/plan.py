@@ -2,8 +2,7 @@
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 from pytest_passatk.commands.columns import aligned
 from pytest_passatk.commands.sides import PLACE, OpenStore, add_folder_argument, between, open_places, parsed
@@ -12,7 +11,7 @@ from pytest_passatk.core.estimate import Count, mean_pass_at_k
 from pytest_passatk.core.interval import default_ks
 from pytest_passatk.gate.family import ALPHA, TOLERANCE, Tolerance, parse_tolerance
 from pytest_passatk.gate.measurement import Measurement
-from pytest_passatk.gate.power import MOST, POWER, detectable, projected_variance, reach
+from pytest_passatk.gate.power import POWER, detectable, fewest, projection, reach
 from pytest_passatk.report.text import visible
 from pytest_passatk.report.wording import points
 
@@ -82,26 +81,12 @@ def _headings(drop: Tolerance) -> tuple[str, ...]:
 def _row(counts: Sequence[Count], k: int, chosen: Namespace) -> tuple[str, ...]:
     drop = chosen.mde.share(mean_pass_at_k(counts, k))
     room = (drop / reach(chosen.alpha, chosen.power)) ** 2
-    here = projected_variance(counts, k, min(count.n for count in counts))
-    variance = partial(projected_variance, counts, k)
+    variance = projection(counts, k)
+    here = variance(min(count.n for count in counts))
     finds = [points(detectable(here + variance(n), chosen.alpha, chosen.power)) if n >= k else "-" for n in SIZES]
-    now = _fewest(k, lambda n: here + variance(n) <= room)
-    richer = _fewest(k, lambda n: variance(n) + variance(RICHER * n) <= room)
+    now = fewest(k, lambda n: here + variance(n) <= room)
+    richer = fewest(k, lambda n: variance(n) + variance(RICHER * n) <= room)
     return (f"pass@{k}", *finds, _size(now), _size(richer))
-
-
-def _fewest(k: int, enough: Callable[[int], bool]) -> int | None:
-    """The fewest samples a problem that are enough; `None` where nobody would draw as many."""
-    high = k
-    while not enough(high):
-        high *= 2
-        if high > MOST:
-            return None
-    low = max(k, high // 2)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle + 1, high)
-    return low
 
 
 def _size(n: int | None) -> str:

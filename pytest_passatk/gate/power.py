@@ -29,7 +29,7 @@ def projected_variance(counts: Sequence[Count], k: int, n: int) -> float:
     That of the interval as it is now, scaled as `sampling_variance` shrinks from the present n to the other; as 1/n
     where the counts fix no spread. So no number of samples is called enough that was just called too small.
     """
-    return _projection(counts, k)(n)
+    return projection(counts, k)(n)
 
 
 def sampling_variance(moments: Sequence[float], k: int, n: int) -> float:
@@ -57,26 +57,31 @@ def samples_needed(before: Sequence[Count], after: Sequence[Count], k: int, drop
         alpha: chance of a false alarm.
     """
     room = (drop / reach(alpha)) ** 2 - projected_variance(before, k, min(count.n for count in before))
-    return fewest(after, k, room)
+    projected = projection(after, k)
+    return fewest(k, lambda n: projected(n) <= room) if room > 0 else None
 
 
-def fewest(counts: Sequence[Count], k: int, variance: float) -> int | None:
-    """The fewest samples a problem that bring the variance of pass@k down to `variance`; `None` where none do."""
-    if variance <= 0:
-        return None
-    projected, high = _projection(counts, k), k
-    while projected(high) > variance:
+def fewest(k: int, enough: Callable[[int], bool]) -> int | None:
+    """The fewest samples a problem, from k on, that are enough; `None` where nobody would draw as many.
+
+    Args:
+        k: the fewest that can be asked for.
+        enough: says so of a number, and of every larger one.
+    """
+    high = k
+    while not enough(high):
         high *= 2
         if high > MOST:
             return None
     low = max(k, high // 2)
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if projected(middle) <= variance else (middle + 1, high)
+        low, high = (low, middle) if enough(middle) else (middle + 1, high)
     return low
 
 
-def _projection(counts: Sequence[Count], k: int) -> Callable[[int], float]:
+def projection(counts: Sequence[Count], k: int) -> Callable[[int], float]:
+    """`projected_variance` as a function of n, at the cost of one fit."""
     tally, variance = tally_of(counts), estimate(counts, k).run_se ** 2
     now = min(n for n, _ in tally)
     moments = fail_moments(tally, 2 * k)

@@ -108,14 +108,14 @@ def test_a_drop_takes_more_samples_exactly_where_it_could_not_be_seen(
     assert (needed is not None and needed <= now) == (drop > smallest)
 
 
-def test_the_fewest_samples_are_the_fewest() -> None:
+@pytest.mark.parametrize(("k", "share"), [(1, 0.1), (2, 0.5), (4, 0.9), (1, 3)])
+def test_the_fewest_samples_are_the_fewest(k: int, share: float) -> None:
     counts = counts_of([0, 1, 3, 4, 7, 8] * 10, 8)
-    for k, share in ((1, 0.1), (2, 0.5), (4, 0.9), (1, 3)):
-        wanted = share * projected_variance(counts, k, 8)
-        found = fewest(counts, k, wanted)
-        assert found is not None
-        assert projected_variance(counts, k, found) <= wanted
-        assert found == k or projected_variance(counts, k, found - 1) > wanted
+    wanted = share * projected_variance(counts, k, 8)
+    found = fewest(k, lambda n: projected_variance(counts, k, n) <= wanted)
+    assert found is not None
+    assert projected_variance(counts, k, found) <= wanted
+    assert found == k or projected_variance(counts, k, found - 1) > wanted
 
 
 def test_a_baseline_that_varies_too_much_rules_a_drop_out() -> None:
@@ -125,9 +125,8 @@ def test_a_baseline_that_varies_too_much_rules_a_drop_out() -> None:
 
 
 def test_what_nobody_would_sample_is_not_asked_for() -> None:
-    counts = counts_of([4, 4], 8)
-    assert fewest(counts, 1, 0.0) is None
-    assert fewest(counts, 1, projected_variance(counts, 1, 4 * MOST)) is None
+    assert fewest(1, lambda _: False) is None
+    assert fewest(1, lambda n: n > 4 * MOST) is None
 
 
 @pytest.mark.parametrize("passes", [[0, 0, 0], [8, 8, 8]])
