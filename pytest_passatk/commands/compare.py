@@ -8,12 +8,12 @@ from dataclasses import replace
 from shutil import get_terminal_size
 
 from pytest_passatk.baselines.places import Places
-from pytest_passatk.commands.sides import PLACE, OpenStore, add_folder_argument, between, open_places, parsed
+from pytest_passatk.commands.sides import PLACE, OpenStore, add_alpha_argument, add_folder_argument, open_places, parsed
 from pytest_passatk.core.interval import default_ks
 from pytest_passatk.gate.comparability import KINDS, find_differences
 from pytest_passatk.gate.compare import compare, settle
 from pytest_passatk.gate.comparison import Comparison
-from pytest_passatk.gate.family import ALPHA, TOLERANCE, Policy, parse_requirement
+from pytest_passatk.gate.family import TOLERANCE, Policy, parse_requirement
 from pytest_passatk.report.text import visible
 from pytest_passatk.report.verdicts import draw_comparisons
 
@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--fail", metavar="METRIC:DROP", type=parsed(parse_requirement), action="append", default=[],
         help=f"gate on a figure, such as pass@1:3pp; repeatable (default: pass@1 and one larger k, each {TOLERANCE})",
     )  # fmt: skip
-    parser.add_argument("--alpha", type=between(1e-6, 0.5), default=ALPHA, help=f"of false alarms (default: {ALPHA})")
+    add_alpha_argument(parser)
     parser.add_argument(
         "--allow-change", "--passatk-allow-change", metavar="KIND", choices=KINDS, action="append", default=[],
         help=f"compare although this differs: {', '.join(KINDS)}; repeatable",

@@ -5,13 +5,14 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
 from pytest_passatk.commands.columns import aligned
-from pytest_passatk.commands.sides import PLACE, OpenStore, add_folder_argument, between, open_places, parsed
+from pytest_passatk.commands.sides import PLACE, OpenStore, add_alpha_argument, add_folder_argument, open_places, parsed
 from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.estimate import Count, mean_pass_at_k
 from pytest_passatk.core.interval import default_ks
-from pytest_passatk.gate.family import ALPHA, TOLERANCE, Tolerance, parse_tolerance
+from pytest_passatk.gate.family import TOLERANCE, Tolerance, parse_tolerance
 from pytest_passatk.gate.measurement import Measurement
 from pytest_passatk.gate.power import POWER, detectable, fewest, projection, reach
+from pytest_passatk.harness.parsers import at_least, between
 from pytest_passatk.report.text import visible
 from pytest_passatk.report.wording import points
 
@@ -22,6 +23,7 @@ DESCRIPTION = (
     "samples that it takes to find a given one, with this baseline and with one of four times as many samples."
 )
 SIZES = (8, 16, 32, 64, 128, 256)
+GATES = 2  # of a run of one suite that names none
 RICHER = 4  # samples of a good baseline for each sample of a candidate; more gains little
 
 
@@ -34,9 +36,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         help=f"the drop to find: 3pp, or 5%% of the baseline (default: {TOLERANCE})",
     )  # fmt: skip
     parser.add_argument("--k", type=int, action="append", help="a k of pass@k; repeatable (default: powers of two)")
-    parser.add_argument("--alpha", type=between(1e-6, 0.5), default=ALPHA, help=f"of false alarms (default: {ALPHA})")
+    add_alpha_argument(parser)
     parser.add_argument(
-        "--power", type=between(0.5, 0.999), default=POWER, help=f"chance to find it (default: {POWER})"
+        "--gates", type=parsed(at_least(1)), default=GATES,
+        help=f"figures of the run that share alpha (default: {GATES}, pass@1 and a pass@k of one suite)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--power", type=parsed(between(0.5, 0.999)), default=POWER, help=f"chance to find it (default: {POWER})"
     )
     add_folder_argument(parser)
 
@@ -69,7 +75,7 @@ def _title(baseline: Measurement, chosen: Namespace) -> str:
     n = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     return (
         f"{visible(baseline.title)} against {visible(baseline.label)}: {len(baseline.problems):,} problems x {n}; "
-        f"alpha {chosen.alpha:g}, power {chosen.power:g}"
+        f"alpha {chosen.alpha:g} over {chosen.gates} gate{'s' if chosen.gates > 1 else ''}, power {chosen.power:g}"
     )
 
 
@@ -80,10 +86,11 @@ def _headings(drop: Tolerance) -> tuple[str, ...]:
 
 def _row(counts: Sequence[Count], k: int, chosen: Namespace) -> tuple[str, ...]:
     drop = chosen.mde.share(mean_pass_at_k(counts, k))
-    room = (drop / reach(chosen.alpha, chosen.power)) ** 2
+    alpha = chosen.alpha / chosen.gates  # the first of Holm's levels
+    room = (drop / reach(alpha, chosen.power)) ** 2
     variance = projection(counts, k)
     here = variance(min(count.n for count in counts))
-    finds = [points(detectable(here + variance(n), chosen.alpha, chosen.power)) if n >= k else "-" for n in SIZES]
+    finds = [points(detectable(here + variance(n), alpha, chosen.power)) if n >= k else "-" for n in SIZES]
     now = fewest(k, lambda n: here + variance(n) <= room)
     richer = fewest(k, lambda n: variance(n) + variance(RICHER * n) <= room)
     return (f"pass@{k}", *finds, _size(now), _size(richer))

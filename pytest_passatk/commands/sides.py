@@ -7,6 +7,8 @@ from typing import TypeAlias, TypeVar
 
 from pytest_passatk.baselines.names import names_run
 from pytest_passatk.baselines.places import Places
+from pytest_passatk.gate.family import ALPHA
+from pytest_passatk.harness.parsers import between
 from pytest_passatk.store import Store
 
 FOLDER = Path("baselines")
@@ -40,13 +42,9 @@ def parsed(parse: Callable[[str], Value]) -> Callable[[str], Value]:
     return convert
 
 
-def between(low: float, high: float) -> Callable[[str], float]:
-    """A type of argparse: a number in a range."""
-
-    def parse(text: str) -> float:
-        value = float(text)
-        if not low <= value <= high:
-            raise ValueError(f"{text} is not between {low:g} and {high:g}")
-        return value
-
-    return parsed(parse)
+def add_alpha_argument(parser: ArgumentParser) -> None:
+    """The argument that says how often a gate may cry wolf."""
+    parser.add_argument(
+        "--alpha", type=parsed(between(1e-6, 0.5)), default=ALPHA,
+        help=f"chance of any false alarm (default: {ALPHA})",
+    )  # fmt: skip
