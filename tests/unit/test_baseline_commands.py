@@ -277,9 +277,8 @@ def test_a_plan_says_what_would_be_found(passatk: Passatk, folder: Path) -> None
     assert head == "quiz against main: 40 problems x 32; alpha 0.01 over 2 gates, power 0.8"
     assert headings.split("  ")[-1].strip() == "4n baseline"
     counts = read(folder / "main" / "quiz.jsonl", "").counts
-    here = projected_variance(counts, 1, 32)
     eight, needed, richer = (float(first.split()[i].replace(",", "")) for i in (1, -2, -1))
-    assert eight == pytest.approx(100 * detectable(here + projected_variance(counts, 1, 8), 0.01), rel=0.06)
+    assert eight == pytest.approx(100 * finds(counts, 8), rel=0.06)
     assert finds(counts, int(needed)) <= 0.05 < finds(counts, int(needed) - 1)
     assert richer < needed
     assert second.startswith("pass@8")
