@@ -56,8 +56,7 @@ def resolve_gate(given: Mapping[str, Any], root: Path) -> GateSettings:
     _refuse_nothing(given)
     if given["save"] is not None:
         check_name(given["save"])
-    if given["update"] and given["update_new_only"]:
-        raise UsageError("--passatk-update replaces what --passatk-update-new-only keeps: give one of them")
+    _refuse_contradictions(given)
     asked = {metric: parse_tolerance(amount) for metric, amount in (given["compare_fail"] or {}).items()}
     return GateSettings(
         compare=given["compare"],
@@ -79,3 +78,13 @@ def _refuse_nothing(given: Mapping[str, Any]) -> None:
             raise UsageError(
                 f"--passatk-{name.replace('_', '-')} needs --passatk-compare NAME: the baseline that it means"
             )
+
+
+def _refuse_contradictions(given: Mapping[str, Any]) -> None:
+    if given["update"] and given["update_new_only"]:
+        raise UsageError("--passatk-update replaces what --passatk-update-new-only keeps: give one of them")
+    if given["stop_when_decided"] and (given["save"] is not None or given["update"] or given["update_new_only"]):
+        raise UsageError(
+            "--passatk-stop-when-decided ends where the counts look clear, and such counts make a biased baseline: save "
+            "or update from a run of its own, without it"
+        )

@@ -202,6 +202,14 @@ def test_options_without_a_baseline_are_refused(sessions: Sessions) -> None:
         assert sessions.run(option).ret == 4
 
 
+@pytest.mark.parametrize("keep", [("--passatk-save", "other"), ("--passatk-update",), ("--passatk-update-new-only",)])
+def test_a_run_that_stops_when_it_looks_clear_makes_no_baseline(alone: Sessions, keep: tuple[str, ...]) -> None:
+    alone.write(GATED)
+    result = alone.run(*COMPARE, "--passatk-stop-when-decided", *keep)
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*biased baseline*"])
+
+
 def test_an_interrupted_run_saves_nothing(sessions: Sessions) -> None:
     sessions.write(GATED.replace("assert comp", "assert problem.id != 'p03' or 1 / 0; assert comp"))
     assert sessions.run(*SAVE).ret == 1

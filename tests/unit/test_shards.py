@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_passatk.core.plan import Plan, PlannedProblem, PlannedSuite
@@ -41,6 +41,7 @@ def answer(exchange: Exchange, requests: tuple[Request, ...]) -> None:
         exchange.deliver(Completion(request.stream, request.index, "7", 1, FinishReason.STOP, 0.0))
 
 
+@settings(deadline=None)  # the first example imports the embedded model
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=3), st.integers(1, 5))
 def test_every_sample_is_dealt_out_once_and_those_of_a_problem_together(sizes: list[int], count: int) -> None:
     engines: list[str | None] = [f"gw{at}" for at in range(count)]
