@@ -85,6 +85,6 @@ def _refuse_contradictions(given: Mapping[str, Any]) -> None:
         raise UsageError("--passatk-update replaces what --passatk-update-new-only keeps: give one of them")
     if given["stop_when_decided"] and (given["save"] is not None or given["update"] or given["update_new_only"]):
         raise UsageError(
-            "--passatk-stop-when-decided ends where the counts look clear, and such counts make a biased baseline: save "
-            "or update from a run of its own, without it"
+            "--passatk-stop-when-decided ends where the counts look clear, and such counts make a biased baseline: "
+            "save or update from a run of its own, without it"
         )
