@@ -16,6 +16,7 @@ def make_sessions(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) ->
     for name in [name for name in os.environ if name.startswith(("PASSATK_", "FAKE_", "PYTEST_XDIST_"))]:
         if name != KEPT:  # the last ones: these tests may themselves run in a worker
             monkeypatch.delenv(name)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)  # these runs are none that a person asked for
     monkeypatch.delenv("CI", raising=False)  # pytest's summary repeats long messages there
     monkeypatch.setenv("FAKE_LOG", str(pytester.path / "fake.log"))
     return lambda workers: Sessions(pytester, workers)
