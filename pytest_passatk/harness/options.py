@@ -162,7 +162,9 @@ OPTIONS = (
     ),
     Option("stop-when-decided", "sample in stages, and stop a suite when its gate is decided", None),
     Option("extrapolate", "where pass@K may lie, for a K above n; for information", at_least(2), "K"),
-    Option("summary", "write the verdicts as Markdown; default: GITHUB_STEP_SUMMARY", metavar="FILE", path="always"),
+    Option(
+        "summary", "write the verdicts as Markdown; GITHUB_STEP_SUMMARY gets them anyway", metavar="FILE", path="always"
+    ),
     Option("html", "write a page with everything, samples included", metavar="FILE", path="always"),
     Option("junit-properties", "write the figures into the JUnit file as properties", None),
     Option("profile", "options under a name, from passatk.toml or pyproject.toml", metavar="NAME"),

@@ -30,9 +30,9 @@ def write_reports(
     writers: list[Callable[[], None]] = []
     if settings.json:
         writers.append(partial(json_report.write, settings.json, run, summaries, comparisons))
-    if page := settings.summary or settings.step_summary:
-        text = partial(markdown.to_markdown, run, summaries, comparisons)
-        writers.append(lambda: markdown.write(page, text(), append=settings.summary is None))
+    pages = {page: append for page, append in ((settings.step_summary, True), (settings.summary, False)) if page}
+    text = markdown.to_markdown(run, summaries, comparisons) if pages else ""
+    writers += [partial(markdown.write, page, text, append=append) for page, append in pages.items()]
     if settings.html:
         writers.append(partial(html.write, settings.html, run, summaries, comparisons))
     if settings.junit_properties:

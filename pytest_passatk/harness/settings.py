@@ -56,7 +56,7 @@ class Settings:
         gate: what is compared, and kept for later comparisons.
         extrapolate: the K above n to give a range for.
         summary: where to write the Markdown summary.
-        step_summary: the file of GitHub Actions that takes it where no other is named.
+        step_summary: the file of GitHub Actions to which it is added.
         html: where to write the page.
         junit_properties: whether the JUnit file gets the figures.
         profile: what of this came from a profile; `None` where none was asked for.

@@ -202,6 +202,16 @@ def test_options_without_a_baseline_are_refused(sessions: Sessions) -> None:
         assert sessions.run(option).ret == 4
 
 
+def test_the_summary_goes_to_the_page_of_a_job_too(alone: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, own = alone.pytester.path / "page.md", alone.pytester.path / "own.md"
+    page.write_text("another step\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+    alone.write(GATED)
+    assert alone.run("--passatk-summary", str(own)).ret == 0
+    assert "| `fake` |" in own.read_text()
+    assert page.read_text() == f"another step\n\n\n{own.read_text()}"
+
+
 @pytest.mark.parametrize("keep", [("--passatk-save", "other"), ("--passatk-update",), ("--passatk-update-new-only",)])
 def test_a_run_that_stops_when_it_looks_clear_makes_no_baseline(alone: Sessions, keep: tuple[str, ...]) -> None:
     alone.write(GATED)
