@@ -6,6 +6,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,12 +16,13 @@ from typing import Any
 from pytest_passatk.core.problem import Problem
 from pytest_passatk.core.stream import digest
 from pytest_passatk.core.suite import Suite
-from pytest_passatk.harness.reach import reach
+from pytest_passatk.harness.reach import called, form_of, reach
 
 # Installed code changes with its version, not under the hands of the suite's author; our own verifiers do.
 INSTALLED = tuple({Path(path).resolve() for name, path in sysconfig.get_paths().items() if "lib" in name})
 # Of each of these, all files count together: a verifier may be chosen by its name when the suite runs.
 WHOLE = ("pytest_passatk.verifiers", "pytest_passatk.sandbox")
+IMPORTERS = {"import_module", "importorskip", "__import__"}
 SUITES = "pytest_passatk.suites."  # where the wheel has them
 
 
@@ -55,20 +57,23 @@ class VerifierDigest:
         self._fixtures = {
             function.__code__.co_filename for function in fixtures if not _is_installed(function.__code__.co_filename)
         }
-        files = {*_reachable([*self._modules, *self._chosen], self._package), *self._fixtures, str(suite.file)}
-        self._verifier = [sorted(map(_source_digest, files)), timeout]
+        self._files = {*_reachable([*self._modules, *self._chosen], self._package), *self._fixtures, str(suite.file)}
+        self._verifier = [sorted(map(_source_digest, self._files)), timeout]
 
     @property
     def alone(self) -> str:
-        """The digest of what judges, without any row; of the suite's file only what the judging uses."""
+        """The digest of what judges, without any row; of the suite's file only what the judging uses.
+
+        It outlives comments and formatting, and is the same on every system.
+        """
         file, own = str(self._suite.file), self._suite.body.__module__
         reached = reach(Path(file), self._suite.body.__name__)
         if reached is None:
-            return digest(self._verifier)
+            return digest([sorted(map(_code_digest, self._files)), self._timeout])
         imported = [name for part in reached.parts for name in _imported(part, _base(own, file))]
         names = [*(self._modules - {own}), *self._chosen, *imported]
         others = {*_reachable(names, self._package), *self._fixtures} - {file}
-        return digest([reached.sources, sorted(map(_source_digest, others)), self._timeout])
+        return digest([reached.forms, sorted(map(_code_digest, others)), self._timeout])
 
     def of(self, problem: Problem) -> str:
         """The digest for one problem: its row holds the gold answer."""
@@ -86,6 +91,15 @@ def _plain_row(problem: Problem) -> list[Any]:
 
 def _source_digest(file: str) -> str:
     return blake2b(Path(file).read_bytes(), digest_size=16).hexdigest()
+
+
+def _code_digest(file: str) -> str:
+    return _form_digest(Path(file).read_bytes())
+
+
+@cache
+def _form_digest(source: bytes) -> str:
+    return blake2b(form_of(ast.parse(source)).encode(), digest_size=16).hexdigest()
 
 
 def _module(function: Callable[..., Any]) -> str:
@@ -141,6 +155,8 @@ def _imported(part: ast.AST, base: str) -> Iterator[str]:
             above = base.rsplit(".", node.level - 1)[0] if node.level else ""
             origin = ".".join(filter(None, [above, node.module]))
             yield from (origin, *(f"{origin}.{alias.name}" for alias in node.names))
+        elif isinstance(node, ast.Call) and called(node) in IMPORTERS:
+            yield from (str(name.value) for name in node.args[:1] if isinstance(name, ast.Constant))
 
 
 def _globals(name: str) -> Iterable[Any]:
