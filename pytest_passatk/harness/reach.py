@@ -68,6 +68,8 @@ def _form(value: Any) -> Any:
         return [_form(each) for each in value if not _is_docstring(each)]
     if not isinstance(value, ast.AST):
         return value
+    if isinstance(value, ast.JoinedStr):  # Python 3.12 puts an empty text behind a nested format
+        return "f", [_form(each) for each in value.values if getattr(each, "value", None) != ""]
     fields = [(name, each) for name, each in ast.iter_fields(value) if name not in TYPING]
     return type(value).__name__, [(name, _form(each)) for name, each in fields if each is not None and each != []]
 

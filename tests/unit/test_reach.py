@@ -1,5 +1,6 @@
 """The digest of a verifier in a baseline: it follows what judges, and nothing else in the suite's file."""
 
+import ast
 import importlib
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_passatk.core.suite import suite_of
+from pytest_passatk.harness.reach import form_of
 from pytest_passatk.harness.verifier import VerifierDigest
 
 HEAD = "from pytest_passatk import suite\n"
@@ -140,3 +142,12 @@ def test_a_module_counts_however_it_is_imported(folder: Path, imports: str) -> N
     before = digest(folder, source, "def agree(a, b):\n    return a == b\n")
     assert digest(folder, source, "# A comment.\ndef agree(a, b):\r\n    return a == b\r\n") == before
     assert digest(folder, source, "def agree(a, b):\n    return a is b\n") != before
+
+
+def test_every_version_of_python_counts_the_same() -> None:
+    tree = ast.parse('f"{a:{b}}"')
+    before = form_of(tree)
+    inner = next(node for node in ast.walk(tree) if isinstance(node, ast.FormattedValue) and node.format_spec)
+    assert isinstance(inner.format_spec, ast.JoinedStr)
+    inner.format_spec.values = [*inner.format_spec.values[:1], ast.Constant("")]  # as Python 3.12 has it
+    assert form_of(tree) == before
