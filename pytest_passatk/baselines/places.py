@@ -1,6 +1,6 @@
 """Where measurements are: what `NAME|PATH|RUN|last` on a command line means."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -45,6 +45,12 @@ class Places:
         """The files of a baseline, by name or path. Raises UsageError where the name cannot be one."""
         where = self._where(place)
         return [where] if where.is_file() else files_in(where)
+
+    def others(self, place: str, titles: Collection[str]) -> list[str]:
+        """What a baseline has beside the suites of these titles; the names of its files, without reading them."""
+        known = {file_of(each) for title in titles for each in _titles(title)}
+        files = [] if names_run(place) or place.endswith(SUFFIX) else self.files(place)
+        return [path.stem for path in files if path.name not in known]
 
     def find(self, place: str, title: str, *, required: bool = True) -> Measurement | None:
         """The measurement of a suite in a place; that of an arm, `x@arm`, may be that of `x`.

@@ -108,8 +108,15 @@ class Gatekeeper:
             if found:
                 label = self.baselines[suite.key].label
                 yield f"{suite.title}: gate against {label}: expected to find a drop of {found}"
+        if others := self._leftover(plan):
+            yield f"not in this run, and so not compared: {name_some(others)} of {self.settings.compare}"
         if self.stopping:
             yield self.stopping.announce(plan)
+
+    def _leftover(self, plan: Plan) -> list[str]:
+        """The suites that only the baseline has: those that nobody asked for, or that cannot be collected any more."""
+        titles = [suite.title for suite in plan.suites]
+        return Places(self.settings.folder, None).others(self.settings.compare, titles) if self.settings.compare else []
 
     def _prospect(self, suite: PlannedSuite) -> tuple[list[Count], tuple[int, ...]]:
         """The baseline's counts of the problems that will be compared, and the k's that will be gated."""

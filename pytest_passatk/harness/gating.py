@@ -1,6 +1,6 @@
 """What the options of a run ask of its gate."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,10 @@ def resolve_gate(given: Mapping[str, Any], root: Path) -> GateSettings:
         UsageError: options that contradict each other, or that nothing was named for.
     """
     _refuse_nothing(given)
+    if given["compare"] == "":
+        raise UsageError(
+            "--passatk-compare: the name is empty, so that nothing would be compared: name a baseline"
+        )
     if given["save"] is not None:
         check_name(given["save"])
     _refuse_contradictions(given)
@@ -78,6 +82,22 @@ def _refuse_nothing(given: Mapping[str, Any]) -> None:
             raise UsageError(
                 f"--passatk-{name.replace('_', '-')} needs --passatk-compare NAME: the baseline that it means"
             )
+
+
+def refuse_idle(gate: GateSettings, typed: Collection[str], arms: int) -> None:
+    """Refuse a gate that was typed and has nothing to compare; as an ini file's default it may wait for a run that has.
+
+    Args:
+        gate: of the run.
+        typed: the arguments of the command line.
+        arms: of the run; several compare with each other.
+
+    Raises:
+        UsageError: there is no baseline, and no second arm.
+    """
+    for flag in ("--passatk-compare-fail", "--passatk-strict"):
+        if arms == 1 and not gate.compare and any(each.partition("=")[0] == flag for each in typed):
+            raise UsageError(f"{flag} needs --passatk-compare NAME, or several arms: there is nothing to compare")
 
 
 def _refuse_contradictions(given: Mapping[str, Any]) -> None:

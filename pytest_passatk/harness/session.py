@@ -107,6 +107,16 @@ class Session:
                 "would be compared: remove the mark, or deselect them with -k"
             )
 
+    def _refuse_skips(self) -> None:
+        """So would a fixture that skips a suite. Raises UsageError."""
+        against = self.settings.gate.compare
+        skips = {suite: error for suite, error in self.unready.items() if isinstance(error, pytest.skip.Exception)}
+        for suite, error in skips.items() if against else ():
+            raise UsageError(
+                f"--passatk-compare {against}: a fixture skips {suite} ({error}), so that nothing of it would be "
+                "compared: give the fixture what it needs, or deselect the suite with -k"
+            )
+
     def _start(self, suites: tuple[Collected, ...]) -> None:
         if not suites:
             return
@@ -114,6 +124,7 @@ class Session:
         for error in self.unready.values():
             if isinstance(error, IsolationError):  # said once, not by every problem
                 raise error
+        self._refuse_skips()
         suites = tuple(suite for suite in suites if suite.name in fixtures)
         if not suites:
             return

@@ -18,7 +18,7 @@ from pytest_passatk.core.rows import ALL, Loaded, load_rows
 from pytest_passatk.core.sample import SamplingParams
 from pytest_passatk.core.source import Parameters, RowRequest
 from pytest_passatk.core.suite import Suite
-from pytest_passatk.harness.gating import GateSettings, resolve_gate
+from pytest_passatk.harness.gating import GateSettings, refuse_idle, resolve_gate
 from pytest_passatk.harness.options import OPTIONS, read_options
 from pytest_passatk.harness.profiles import read_profile
 
@@ -166,6 +166,8 @@ def resolve_settings(config: pytest.Config) -> Settings:
     """The settings of a run. Raises UsageError."""
     told, profile = read_profile(config)
     given = read_options(config, told)
+    gate, model_options = resolve_gate(given, config.rootpath), _model_options(given)
+    refuse_idle(gate, tuple(map(str, config.invocation_params.args)), len(model_options.arms))
     return Settings(
         model=given["model"],
         n=given["n"],
@@ -176,7 +178,7 @@ def resolve_settings(config: pytest.Config) -> Settings:
         data=_place(given["data"]),
         parameters=given["param"] or {},
         allow_change=given["allow_change"] or frozenset(),
-        model_options=_model_options(given),
+        model_options=model_options,
         judges=given["judges"] or _cores(config),
         judge_timeout=given["judge_timeout"],
         judge_start=_judge_start(given["judge_start"] or "auto"),
@@ -187,7 +189,7 @@ def resolve_settings(config: pytest.Config) -> Settings:
         unsafe=bool(given["unsafe"]),
         store=None if given["no_cache"] else Path(given["store"] or STORE).absolute(),
         json=_file(given["json"]),
-        gate=resolve_gate(given, config.rootpath),
+        gate=gate,
         extrapolate=given["extrapolate"],
         summary=_file(given["summary"]),
         step_summary=_file(os.environ.get("GITHUB_STEP_SUMMARY")),

@@ -10,7 +10,7 @@ from functools import cache
 from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from pytest_passatk.core.problem import Problem
@@ -187,7 +187,14 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, set | frozenset):
         return sorted(map(repr, value))
+    if isinstance(value, FunctionType):  # its repr tells where it is in memory
+        return [value.__qualname__, *_source(value)]
     return plain(value.tolist()) if hasattr(value, "tolist") else repr(value)
+
+
+def _source(function: FunctionType) -> Iterator[str]:
+    with suppress(OSError, TypeError):  # there may be none
+        yield inspect.getsource(function)
 
 
 def _is_installed(file: str) -> bool:
