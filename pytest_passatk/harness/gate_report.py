@@ -1,7 +1,8 @@
 """A failed gate as a failed test, so that everything that counts failures counts it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from time import time
+from typing import Literal
 
 import pytest
 from _pytest._code.code import ReprFileLocation, TerminalRepr
@@ -43,23 +44,38 @@ def close_gates(config: pytest.Config, comparisons: Sequence[Comparison], status
         return status  # interrupted, or broken in a way of its own
     enforced = [comparison for comparison in comparisons if comparison.policy.enforced]
     for comparison in enforced:
-        for metric in (*comparison.regressed, *(comparison.inconclusive if strict else ())):
-            _report(config, comparison, metric)
+        failed = (*comparison.regressed, *(comparison.inconclusive if strict else ()))
+        for metric in failed:
+            config.hook.pytest_runtest_logreport(report=_report(comparison, metric, "failed"))
             status = int(pytest.ExitCode.TESTS_FAILED)
+        _forget(
+            config, [_report(comparison, metric, "passed") for metric in _gated(comparison) if metric not in failed]
+        )
     return int(pytest.ExitCode.USAGE_ERROR) if any(each.incomparable for each in enforced) else status
 
 
-def _report(config: pytest.Config, comparison: Comparison, metric: str) -> None:
+def _gated(comparison: Comparison) -> Iterator[str]:
+    yield from (line.metric for line in comparison.lines if line.gated)
+    yield from (pace.metric for pace in comparison.pace if pace.tolerance)
+
+
+def _forget(config: pytest.Config, passed: Sequence[pytest.TestReport]) -> None:
+    """Tell `--lf` of gates that passed, and nobody else: it keeps those that failed until it hears that they passed."""
+    cache = config.pluginmanager.get_plugin("lfplugin")
+    for report in passed if cache else ():
+        cache.pytest_runtest_logreport(report=report)
+
+
+def _report(comparison: Comparison, metric: str, outcome: Literal["passed", "failed"]) -> pytest.TestReport:
     suite, name, now = comparison.suite, f"gate[{label(metric, comparison.arm)}]", time()
     file = suite.partition("::")[0]
-    report = pytest.TestReport(
+    return pytest.TestReport(
         nodeid=f"{suite}::{name}",
         location=(file, None, name),
         keywords={},
-        outcome="failed",
-        longrepr=GateFailure(file, explain(comparison, metric)),
+        outcome=outcome,
+        longrepr=GateFailure(file, explain(comparison, metric)) if outcome == "failed" else None,
         when="call",
         start=now,
         stop=now,
     )
-    config.hook.pytest_runtest_logreport(report=report)

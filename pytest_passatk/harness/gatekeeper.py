@@ -169,10 +169,13 @@ class Gatekeeper:
             UsageError: a file cannot be written, or a suite of the run has no counts to keep.
         """
         settings = self.settings
-        for key, new in _measure_all(run, summaries).items() if settings.save or settings.update else ():
-            record = next(record for record in run.suites if record.planned.key == key)
+        if not (settings.save or settings.update):
+            return
+        for record in run.suites:  # all or nothing
             if lacking := unmeasured(record):
-                raise UsageError(f"{new.title}: not kept, since problems lack verdicts: {name_some(lacking)}")
+                title = record.planned.title
+                raise UsageError(f"nothing is kept, since problems of {title} lack verdicts: {name_some(lacking)}")
+        for key, new in _measure_all(run, summaries).items():
             if settings.save:
                 places = Places(settings.folder, None)
                 kept = places.read(settings.save, new.title)

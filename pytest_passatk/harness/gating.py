@@ -55,9 +55,7 @@ def resolve_gate(given: Mapping[str, Any], root: Path) -> GateSettings:
     """
     _refuse_nothing(given)
     if given["compare"] == "":
-        raise UsageError(
-            "--passatk-compare: the name is empty, so that nothing would be compared: name a baseline"
-        )
+        raise UsageError("--passatk-compare: the name is empty, so that nothing would be compared: name a baseline")
     if given["save"] is not None:
         check_name(given["save"])
     _refuse_contradictions(given)

@@ -123,8 +123,9 @@ class Owner:
         try:
             self._stop()
             self._report()
+            cut_short = status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
             status = self._judge(status)
-            self._write()
+            self._write(cut_short=cut_short or self.exchange.failure is not None)
         except PassatkError as error:
             self.screen.complain(str(error))
             status = status or 1
@@ -181,11 +182,11 @@ class Owner:
             status = int(pytest.ExitCode.TESTS_FAILED)
         return close_gates(self._config, self.comparisons, status, strict=self.settings.gate.strict)
 
-    def _write(self) -> None:
+    def _write(self, *, cut_short: bool) -> None:
         """Write the files that were asked for; a run that was cut short has no counts to keep."""
         if self.run is None:
             return
         write_reports(self._config, self.settings, self.run, self.summaries, self.comparisons)
-        if not self.exchange.failure:
+        if not cut_short:
             for line in self.gatekeeper.keep(self.run, self.summaries):
                 self.screen.tell(line)

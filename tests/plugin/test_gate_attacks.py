@@ -1,5 +1,9 @@
 """What users, machines and merges do to a gate: it is never green by accident, and red only with a cause."""
 
+import signal
+from collections.abc import Callable
+from time import monotonic, sleep
+
 import pytest
 from sessions import HEADER, Sessions
 
@@ -75,3 +79,48 @@ def test_functions_in_rows_are_what_they_say(sessions: Sessions) -> None:
     assert sessions.run(*COMPARE).ret == pytest.ExitCode.OK
     sessions.write(source.replace('text == "7"', 'text == "8"'))
     assert sessions.run(*COMPARE).ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_a_gate_that_passes_again_is_no_last_failure(sessions: Sessions) -> None:
+    save(sessions, FAKE)
+    assert sessions.run(*COMPARE, "--adapter", "+7").ret == pytest.ExitCode.TESTS_FAILED
+    assert sessions.run(*COMPARE, "--adapter", "+7", "--lf").ret == pytest.ExitCode.TESTS_FAILED
+    assert sessions.run(*COMPARE, "--lf").ret == pytest.ExitCode.OK
+    sessions.run(*COMPARE, "--lf").stdout.no_fnmatch_line("*known failure*")
+    cached = sessions.pytester.path / ".pytest_cache" / "v" / "cache" / "lastfailed"
+    assert not cached.exists() or cached.read_text() == "{}"
+
+
+SLOW = FAKE + OTHER.replace("{says}", "{says}|{says}")  # other prompts, so that their samples are drawn, too
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = monotonic() + 60
+    while not condition():
+        assert monotonic() < end
+        sleep(0.02)
+
+
+def test_an_interrupted_run_keeps_nothing_of_suites_that_were_done(sessions: Sessions) -> None:
+    sessions.write(SLOW)
+    process = sessions.start("--passatk-save", "main", FAKE_DELAY="0.02")
+    wait_for(lambda: len(sessions.log) > 160)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
+    assert not (sessions.pytester.path / "baselines").exists()
+
+
+def test_a_run_that_breaks_in_one_suite_keeps_nothing_of_the_others(sessions: Sessions) -> None:
+    sessions.write(FAKE + OTHER.replace("assert", "assert 1 / 0 and"))
+    assert sessions.run("--passatk-save", "main").ret == pytest.ExitCode.TESTS_FAILED
+    assert not (sessions.pytester.path / "baselines").exists()
+
+
+def test_a_place_that_cannot_be_looked_at_is_refused(alone: Sessions) -> None:
+    alone.write(FAKE)
+    for place in ("--passatk-compare", "--passatk-save"):
+        result = alone.run(place, "x" * 300)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines(["*xxx*: cannot be read: *"])
+    assert alone.log == []
