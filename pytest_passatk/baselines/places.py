@@ -44,7 +44,7 @@ class Places:
     def files(self, place: str) -> list[Path]:
         """The files of a baseline, by name or path. Raises UsageError where the name cannot be one."""
         where = self._where(place)
-        return [where] if where.is_file() else files_in(where)
+        return [where] if _is_file(where) else files_in(where)
 
     def others(self, place: str, titles: Collection[str]) -> list[str]:
         """What a baseline has beside the suites of these titles; the names of its files, without reading them."""
@@ -88,7 +88,7 @@ class Places:
     def read(self, place: str, title: str) -> Measurement | None:
         """What the baseline has of exactly this suite, or `None`. Raises UsageError where a file cannot be read."""
         path = self._file(place, title)
-        if not path.is_file():
+        if not _is_file(path):
             return None
         found = file.read(path, place)
         if found.title == title:
@@ -133,7 +133,7 @@ class Places:
 
     def _file(self, place: str, title: str) -> Path:
         where = self._where(place)
-        return where if where.is_file() or place.endswith(SUFFIX) else where / file_of(title)
+        return where if _is_file(where) or place.endswith(SUFFIX) else where / file_of(title)
 
     def _no_place(self, place: str) -> str:
         if is_path(place):
@@ -153,6 +153,14 @@ class Places:
             return self._no_place(place)
         to_make = f"run the suite with --passatk-save {place if not is_path(place) else 'NAME'}"
         return f"baseline {place} has no suite {title!r}: {_there(title, self.titles(place))}{to_make}"
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a file is there. Raises UsageError where nobody may look, or no path can be like that."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}: name another baseline") from error
 
 
 def _titles(title: str) -> tuple[str, ...]:

@@ -61,9 +61,9 @@ def _gated(comparison: Comparison) -> Iterator[str]:
 
 def _forget(config: pytest.Config, passed: Sequence[pytest.TestReport]) -> None:
     """Tell `--lf` of gates that passed, and nobody else: it keeps those that failed until it hears that they passed."""
-    cache = config.pluginmanager.get_plugin("lfplugin")
-    for report in passed if cache else ():
-        cache.pytest_runtest_logreport(report=report)
+    if cache := config.pluginmanager.get_plugin("lfplugin"):
+        for report in passed:
+            cache.pytest_runtest_logreport(report=report)
 
 
 def _report(comparison: Comparison, metric: str, outcome: Literal["passed", "failed"]) -> pytest.TestReport:

@@ -119,6 +119,7 @@ def test_a_run_that_breaks_in_one_suite_keeps_nothing_of_the_others(sessions: Se
 
 def test_a_place_that_cannot_be_looked_at_is_refused(alone: Sessions) -> None:
     alone.write(FAKE)
+    alone.pytester.mkdir("baselines")
     for place in ("--passatk-compare", "--passatk-save"):
         result = alone.run(place, "x" * 300)
         assert result.ret == pytest.ExitCode.USAGE_ERROR
