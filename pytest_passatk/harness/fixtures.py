@@ -47,8 +47,9 @@ def refuse_narrow_fixtures(item: pytest.Item, names: Iterable[str], where: str) 
 
 
 def fixture_functions(item: pytest.Item, names: Iterable[str]) -> Iterator[FunctionType]:
-    """The functions behind fixtures and behind those that they depend on."""
-    waiting, found = list(names), set[str]()
+    """The functions behind fixtures, behind those that apply by themselves, and behind those that they depend on."""
+    session = [name for name in _applied(item) if (definition := _definition(item, name)) and _is_set_up(definition)]
+    waiting, found = [*names, *session], set[str]()
     while waiting:
         name = waiting.pop()
         if name in found:
@@ -79,7 +80,17 @@ def set_up_fixtures(item: pytest.Item, names: Sequence[str]) -> dict[str, Any]:
 def _values(item: pytest.Item, names: Iterable[str]) -> dict[str, Any]:
     request = TopRequest(item, _ispytest=True)  # type: ignore[arg-type]
     definitions = {name: _definition(item, name) for name in names}
-    return {name: request.getfixturevalue(name) for name, d in definitions.items() if d and d.scope == "session"}
+    return {name: request.getfixturevalue(name) for name, d in definitions.items() if d and _is_set_up(d)}
+
+
+def _applied(item: pytest.Item) -> Sequence[str]:
+    """The fixtures that apply to an item although no body names them."""
+    manager = item.session._fixturemanager  # noqa: SLF001 - as in set_up_fixtures
+    return manager.getfixtureinfo(node=item, func=None, cls=None).initialnames
+
+
+def _is_set_up(definition: FixtureDef[Any]) -> bool:
+    return definition.scope == "session"
 
 
 def _definition(item: pytest.Item, name: str) -> FixtureDef[Any] | None:

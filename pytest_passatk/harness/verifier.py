@@ -31,7 +31,7 @@ class VerifierDigest:
 
     The suite's file counts, and every source file that it imports or has globals from, and these in turn, unless they
     are installed packages; of this project only the verifiers and the sandbox count, all files of each together. So do
-    the files of its fixtures; their values, and data files that a body reads, are not looked at.
+    the files of its fixtures, and what these import; their values, and data files that a body reads, are not looked at.
 
     Args:
         suite: whose verifier.
@@ -53,10 +53,7 @@ class VerifierDigest:
         functions = [function for function in (suite.body, suite.extract, suite.same) if function is not None]
         self._modules = set(map(_module, functions))
         self._chosen = [value for value in parameters if all(map(str.isidentifier, value.split(".")))]
-        # Several conftest.py may go by one module name, so that the code itself is asked for its file.
-        self._fixtures = {
-            function.__code__.co_filename for function in fixtures if not _is_installed(function.__code__.co_filename)
-        }
+        self._fixtures = {*_fixture_files(fixtures, self._package)}
         self._files = {*_reachable([*self._modules, *self._chosen], self._package), *self._fixtures, str(suite.file)}
         self._verifier = [sorted(map(_source_digest, self._files)), timeout]
 
@@ -123,6 +120,19 @@ def _reachable(names: Iterable[str], package: str) -> Iterator[str]:
         elif file and _counts(name, file, package):
             yield file
             waiting += [*_imports(name, file), *map(_home, _globals(name))]
+
+
+def _fixture_files(functions: Iterable[Callable[..., Any]], package: str) -> Iterator[str]:
+    """The files of fixtures, and of what these import; of this project's own only what they import."""
+    for function in functions:
+        # Several conftest.py may go by one module name, so that the code itself is asked for its file.
+        file, name = function.__code__.co_filename, function.__module__
+        ours = f"{name}.".startswith("pytest_passatk.") and not name.startswith(SUITES)
+        if not Path(file).is_file() or (_is_installed(file) and not ours):
+            continue
+        if not ours:
+            yield file
+        yield from _reachable(_imports(name, file), package)
 
 
 def _source_file(name: str) -> str | None:

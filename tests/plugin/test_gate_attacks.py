@@ -2,10 +2,13 @@
 
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
 from sessions import HEADER, Sessions
+
+from pytest_passatk.harness import verifier
 
 ROWS = 'ROWS = [{"id": f"p{i:02}", "says": "7|8" if i % 2 else "7", "answer": "7"} for i in range(16)]\n'
 BODY = """
@@ -61,6 +64,32 @@ def test_a_fixture_beside_the_suite_is_a_part_of_the_verifier(sessions: Sessions
     save(sessions, SERVED)
     sessions.write(SERVED.replace("return 1", "return 2"))
     assert sessions.run(*COMPARE).ret == pytest.ExitCode.USAGE_ERROR
+
+
+CONFTEST = """
+import os
+import pytest
+from rules import RIGHT
+@pytest.fixture(scope="session", autouse=True)
+def environment():
+    os.environ["FAKE_RIGHT"] = RIGHT
+"""
+
+
+def test_a_fixture_that_applies_by_itself_is_a_part_of_the_verifier(sessions: Sessions) -> None:
+    sessions.write(CONFTEST, "conftest.py")
+    sessions.write('RIGHT = "7"', "rules.py")
+    save(sessions, FAKE)
+    sessions.write("# Rules.\n" + CONFTEST.replace("\n", "\r\n"), "conftest.py")
+    assert sessions.run(*COMPARE).ret == pytest.ExitCode.OK
+    sessions.write('RIGHT = "8"', "rules.py")
+    assert sessions.run(*COMPARE).ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_where_this_package_is_installed_changes_no_verifier(alone: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(alone, SERVED.replace("service)", "service, sandbox)"))
+    monkeypatch.setattr(verifier, "INSTALLED", (*verifier.INSTALLED, Path(verifier.__file__).parents[1]))
+    assert alone.run(*COMPARE).ret == pytest.ExitCode.OK
 
 
 def test_suites_that_are_not_compared_are_named(alone: Sessions) -> None:
