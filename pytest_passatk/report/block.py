@@ -37,7 +37,7 @@ def _block(summary: SuiteSummary, width: int, glyphs: Glyphs, *, whole: bool) ->
         yield indented(_estimates(summary, width, glyphs))
     most = summary.estimates[-1].k if summary.estimates else 0
     if 1 < summary.n < 2 * most:
-        advice = f"pass@{most} wants 2k samples of each problem: --n {2 * most} narrows its interval"
+        advice = f"--n {2 * most} or more narrows the interval of pass@{most}, which wants 2k samples"
         yield indented(Text(advice, style="dim", overflow="fold"))
     if far := summary.extrapolation:
         bracket = f"{far.low:.3f} {glyphs.dash} {far.high:.3f}, {far.point:.3f} if pass rates follow a Beta"

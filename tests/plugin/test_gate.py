@@ -31,12 +31,20 @@ def saved(sessions: Sessions) -> Sessions:
     return sessions
 
 
+@pytest.fixture
+def saved_alone(alone: Sessions) -> Sessions:
+    """The same without workers, for what follows in one process."""
+    alone.write(GATED)
+    assert alone.run(*SAVE).ret == 0
+    return alone
+
+
 def baseline(sessions: Sessions, name: str = "main") -> Path:
     return sessions.pytester.path / "baselines" / name / "fake.jsonl"
 
 
-def test_a_baseline_holds_the_counts(saved: Sessions) -> None:
-    header, *lines = map(json.loads, baseline(saved).read_text().splitlines())
+def test_a_baseline_holds_the_counts(saved_alone: Sessions) -> None:
+    header, *lines = map(json.loads, baseline(saved_alone).read_text().splitlines())
     assert header["title"] == "fake"
     assert [(line["id"], line["n"], line["c"]) for line in lines[:2]] == [("p00", 16, 16), ("p01", 16, 8)]
     assert len(lines) == 16
@@ -61,10 +69,10 @@ def test_a_regression_fails_as_a_test(saved: Sessions) -> None:
     assert failed == ["gate[pass@1]", "gate[pass@2]"]
 
 
-def test_only_what_was_asked_for_is_gated(saved: Sessions) -> None:
-    result = saved.run(*COMPARE, *WORSE, "--passatk-compare-fail", "pass@2:100pp")
+def test_only_what_was_asked_for_is_gated(saved_alone: Sessions) -> None:
+    result = saved_alone.run(*COMPARE, *WORSE, "--passatk-compare-fail", "pass@2:100pp")
     assert result.ret == 0
-    result = saved.run(*COMPARE, *WORSE, "--passatk-compare-fail", "pass@8:3pp")
+    result = saved_alone.run(*COMPARE, *WORSE, "--passatk-compare-fail", "pass@8:3pp")
     assert result.ret == 1
     result.assert_outcomes(passed=16, failed=1)
 
@@ -105,19 +113,19 @@ def test_a_problem_that_breaks_cannot_be_compared(saved: Sessions) -> None:
     result.stdout.fnmatch_lines(["*incomparable: *p03*"])
 
 
-def test_a_body_that_skips_a_problem_cannot_be_compared(saved: Sessions) -> None:
-    saved.write(
+def test_a_body_that_skips_a_problem_cannot_be_compared(saved_alone: Sessions) -> None:
+    saved_alone.write(
         "import pytest\n"
         + GATED.replace("    assert comp", "    problem.id == 'p03' and pytest.skip('no')\n    assert comp")
     )
-    result = saved.run(*COMPARE, "--passatk-allow-change", "verifier")
+    result = saved_alone.run(*COMPARE, "--passatk-allow-change", "verifier")
     assert result.ret == 4
     result.stdout.fnmatch_lines(["*incomparable: *p03*"])
 
 
-def test_a_mark_that_skips_the_suite_is_refused(saved: Sessions) -> None:
-    saved.write("import pytest\n" + GATED.replace("@suite", "@pytest.mark.skip\n@suite"))
-    assert saved.run(*COMPARE).ret == 4
+def test_a_mark_that_skips_the_suite_is_refused(saved_alone: Sessions) -> None:
+    saved_alone.write("import pytest\n" + GATED.replace("@suite", "@pytest.mark.skip\n@suite"))
+    assert saved_alone.run(*COMPARE).ret == 4
 
 
 def test_a_missing_baseline_is_refused(sessions: Sessions) -> None:
@@ -128,62 +136,62 @@ def test_a_missing_baseline_is_refused(sessions: Sessions) -> None:
     assert sessions.log == []
 
 
-def test_a_renamed_suite_is_refused(saved: Sessions) -> None:
-    saved.write(GATED.replace("test_fake", "test_other"))
-    assert saved.run(*COMPARE).ret == 4
+def test_a_renamed_suite_is_refused(saved_alone: Sessions) -> None:
+    saved_alone.write(GATED.replace("test_fake", "test_other"))
+    assert saved_alone.run(*COMPARE).ret == 4
 
 
-def test_runs_of_other_seeds_pool(saved: Sessions) -> None:
+def test_runs_of_other_seeds_pool(saved_alone: Sessions) -> None:
     for seed in ("1", "2"):
-        assert saved.run("--passatk-save", "main", "--n", "8", "--seed", seed).ret == 0
-    header, *lines = map(json.loads, baseline(saved).read_text().splitlines())
+        assert saved_alone.run("--passatk-save", "main", "--n", "8", "--seed", seed).ret == 0
+    header, *lines = map(json.loads, baseline(saved_alone).read_text().splitlines())
     assert [run["seed"] for run in header["runs"]] == [0, 1, 2]
     assert lines[1]["n"] == 32
-    assert saved.run(*SAVE).ret == 0
-    assert json.loads(baseline(saved).read_text().splitlines()[2])["n"] == 32, "a seed counts once"
+    assert saved_alone.run(*SAVE).ret == 0
+    assert json.loads(baseline(saved_alone).read_text().splitlines()[2])["n"] == 32, "a seed counts once"
 
 
-def test_another_model_does_not_pool(saved: Sessions) -> None:
-    before = baseline(saved).read_text()
-    drawn = len(saved.log)
-    assert saved.run(*SAVE, *WORSE).ret == 4
-    assert baseline(saved).read_text() == before
-    assert len(saved.log) == drawn
+def test_another_model_does_not_pool(saved_alone: Sessions) -> None:
+    before = baseline(saved_alone).read_text()
+    drawn = len(saved_alone.log)
+    assert saved_alone.run(*SAVE, *WORSE).ret == 4
+    assert baseline(saved_alone).read_text() == before
+    assert len(saved_alone.log) == drawn
 
 
-def test_update_replaces_and_does_not_fail(saved: Sessions) -> None:
-    result = saved.run(*COMPARE, *WORSE, "--passatk-update")
+def test_update_replaces_and_does_not_fail(saved_alone: Sessions) -> None:
+    result = saved_alone.run(*COMPARE, *WORSE, "--passatk-update")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*pass@1 *regressed*"])
-    assert {json.loads(line)["c"] for line in baseline(saved).read_text().splitlines()[1:]} == {0}
+    assert {json.loads(line)["c"] for line in baseline(saved_alone).read_text().splitlines()[1:]} == {0}
 
 
-def test_update_leaves_problems_alone_that_did_not_run(saved: Sessions) -> None:
-    before = baseline(saved).read_text()
-    result = saved.run(*COMPARE, *WORSE, "--passatk-update", "-k", "p01")
+def test_update_leaves_problems_alone_that_did_not_run(saved_alone: Sessions) -> None:
+    before = baseline(saved_alone).read_text()
+    result = saved_alone.run(*COMPARE, *WORSE, "--passatk-update", "-k", "p01")
     assert result.ret != 0, "counts of two models in one file would be neither's"
-    assert baseline(saved).read_text() == before
-    assert saved.run(*COMPARE, "--passatk-update", "-k", "p01", "--seed", "3").ret == 0
-    lines = baseline(saved).read_text().splitlines()
+    assert baseline(saved_alone).read_text() == before
+    assert saved_alone.run(*COMPARE, "--passatk-update", "-k", "p01", "--seed", "3").ret == 0
+    lines = baseline(saved_alone).read_text().splitlines()
     assert json.loads(lines[2])["n"] == 8
     assert lines[3:] == before.splitlines()[3:]
 
 
-def test_update_new_only_adds(saved: Sessions) -> None:
-    saved.write(GATED.replace("range(16)", "range(18)"))
-    assert saved.run(*COMPARE).ret == 4
-    assert saved.run(*COMPARE, "--passatk-update-new-only").ret == 0
-    ids = [json.loads(line)["id"] for line in baseline(saved).read_text().splitlines()[1:]]
+def test_update_new_only_adds(saved_alone: Sessions) -> None:
+    saved_alone.write(GATED.replace("range(16)", "range(18)"))
+    assert saved_alone.run(*COMPARE).ret == 4
+    assert saved_alone.run(*COMPARE, "--passatk-update-new-only").ret == 0
+    ids = [json.loads(line)["id"] for line in baseline(saved_alone).read_text().splitlines()[1:]]
     assert ids == [f"p{i:02}" for i in range(18)]
-    assert saved.run(*COMPARE).ret == 0
+    assert saved_alone.run(*COMPARE).ret == 0
 
 
-def test_a_run_of_the_store_is_a_baseline(sessions: Sessions) -> None:
-    sessions.write(GATED)
-    sessions.run("--n", "8")
-    assert sessions.run("--passatk-compare", "last", *WORSE).ret == 1
-    assert sessions.run("--passatk-compare", "1", "--seed", "1").ret == 0
-    assert sessions.run("--passatk-compare", "7").ret == 4
+def test_a_run_of_the_store_is_a_baseline(alone: Sessions) -> None:
+    alone.write(GATED)
+    alone.run("--n", "8")
+    assert alone.run("--passatk-compare", "last", *WORSE).ret == 1
+    assert alone.run("--passatk-compare", "1", "--seed", "1").ret == 0
+    assert alone.run("--passatk-compare", "7").ret == 4
 
 
 def test_arms_compare_with_the_first(sessions: Sessions) -> None:
@@ -196,10 +204,10 @@ def test_arms_compare_with_the_first(sessions: Sessions) -> None:
     result.stdout.fnmatch_lines(["FAILED test_suite.py::test_fake::gate[[]pass@1@+7[]]*"])
 
 
-def test_options_without_a_baseline_are_refused(sessions: Sessions) -> None:
-    sessions.write(GATED)
+def test_options_without_a_baseline_are_refused(alone: Sessions) -> None:
+    alone.write(GATED)
     for option in ("--passatk-update", "--passatk-update-new-only", "--passatk-stop-when-decided"):
-        assert sessions.run(option).ret == 4
+        assert alone.run(option).ret == 4
 
 
 def test_the_summary_goes_to_the_page_of_a_job_too(alone: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,7 +103,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "down": (("--limit", "4-2"), "--limit=4-2: must go up, 2 comes before 4"),
     "from 0": (("--limit", "0-2"), "--limit=0-2: must be at least 1"),
     "word": (("--limit", "a-2"), "--limit=a-2: "),
-    "change": (("--passatk-allow-change", "prompt"), "--passatk-allow-change=prompt: must be one of rows"),
+    "change": (("--passatk-allow-change", "words"), "--passatk-allow-change=words: must be one of rows, prompt, "),
     "column": (("--passatk-data", "bad.csv"), "bad.csv: row 1 lacks the columns says; it has id, answer"),
     "torn": (("--passatk-data", "torn.jsonl"), "torn.jsonl:2: not JSON"),
     "digest": ((), "data/numbers.jsonl: these are not the rows that the suite was made for: 1 are missing (p6);"),

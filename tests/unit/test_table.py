@@ -30,7 +30,7 @@ arithmetic  tiny · 12 problems × 4 · 21 of 44 solved
   pass@1  0.477  0.358 – 0.599  0.278 – 0.684           ──━━━●━━━──
   pass@2  0.652  0.484 – 0.789  0.412 – 0.833              ──━━━━●━━━━─
   pass@4  0.818  0.526 – 0.948  0.523 – 0.949                 ━━━━━━━●━━━━
-  pass@4 wants 2k samples of each problem: --n 8 narrows its interval
+  --n 8 or more narrows the interval of pass@4, which wants 2k samples
 
   distinct 0.727 · entropy in nats: texts 0.92 of 1.39, answers 0.92 of 1.39
   sampled 8, reused 40 · truncated 1 · no answer 1 · timeouts 1
