@@ -27,6 +27,7 @@ from pytest_passatk.sampling.link import Link
 from pytest_passatk.sampling.threads import Feeder
 
 PATIENCE = 0.1  # seconds between two looks at the progress
+SILENT = (pytest.skip.Exception, pytest.xfail.Exception)
 
 
 class Session:
@@ -107,15 +108,16 @@ class Session:
                 "would be compared: remove the mark, or deselect them with -k"
             )
 
-    def _refuse_skips(self) -> None:
-        """So would a fixture that skips a suite. Raises UsageError."""
+    def _refuse_unready(self, suites: Sequence[Collected]) -> None:
+        """So would a fixture whose failure turns nothing red. Raises UsageError."""
         against = self.settings.gate.compare
-        skips = {suite: error for suite, error in self.unready.items() if isinstance(error, pytest.skip.Exception)}
-        for suite, error in skips.items() if against else ():
-            raise UsageError(
-                f"--passatk-compare {against}: a fixture skips {suite} ({error}), so that nothing of it would be "
-                "compared: give the fixture what it needs, or deselect the suite with -k"
-            )
+        for suite in suites if against else ():
+            error = self.unready.get(suite.name)
+            if error and (isinstance(error, SILENT) or evaluate_xfail_marks(suite.items[0])):
+                raise UsageError(
+                    f"--passatk-compare {against}: a fixture skips {suite.name} ({error}), so that nothing of it would "
+                    "be compared: give the fixture what it needs, or deselect the suite with -k"
+                )
 
     def _start(self, suites: tuple[Collected, ...]) -> None:
         if not suites:
@@ -124,7 +126,7 @@ class Session:
         for error in self.unready.values():
             if isinstance(error, IsolationError):  # said once, not by every problem
                 raise error
-        self._refuse_skips()
+        self._refuse_unready(suites)
         suites = tuple(suite for suite in suites if suite.name in fixtures)
         if not suites:
             return

@@ -52,12 +52,19 @@ def test_a_gate_in_an_ini_file_waits_for_a_baseline(alone: Sessions) -> None:
     assert alone.run().ret == pytest.ExitCode.OK
 
 
-def test_a_fixture_that_skips_the_suite_is_refused(sessions: Sessions) -> None:
+@pytest.mark.parametrize("ends", ["pytest.skip('no service')", "pytest.xfail('no service')"])
+def test_a_fixture_that_skips_the_suite_is_refused(sessions: Sessions, ends: str) -> None:
     save(sessions, SERVED + OTHER)
-    sessions.write(SERVED.replace("return 1", "pytest.skip('no service')") + OTHER)
+    sessions.write(SERVED.replace("return 1", ends) + OTHER)
     result = sessions.run(*COMPARE, "--passatk-allow-change", "verifier")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     (result.stdout if sessions.workers else result.stderr).fnmatch_lines(["*a fixture skips*no service*"])
+
+
+def test_a_broken_fixture_of_a_suite_that_may_fail_is_refused(alone: Sessions) -> None:
+    save(alone, SERVED)
+    alone.write(SERVED.replace("return 1", "return 1 / 0").replace("@suite", "@pytest.mark.xfail\n@suite"))
+    assert alone.run(*COMPARE, "--passatk-allow-change", "verifier").ret == pytest.ExitCode.USAGE_ERROR
 
 
 def test_a_fixture_beside_the_suite_is_a_part_of_the_verifier(sessions: Sessions) -> None:
