@@ -1,6 +1,7 @@
 """The gate of a run: what it fails, what it lets pass, what it refuses to compare, and where its verdict shows."""
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def test_a_regression_fails_as_a_test(saved: Sessions) -> None:
         ["*fake: pass@1 went from 0.750 (main) to 0.000 (this run) on 16 problems: -75.0 points*", "*broken*"]
     )
     result.stdout.fnmatch_lines(["FAILED test_suite.py::test_fake::gate[[]pass@1[]]*"])
+    assert max(map(int, re.findall(r"\[ *(\d+)%\]", result.stdout.str()))) == 100
     cases = ET.parse(saved.pytester.path / "junit.xml").getroot().iter("testcase")  # noqa: S314 - our own file
     failed = [case.get("name") for case in cases if case.find("failure") is not None]
     assert failed == ["gate[pass@1]", "gate[pass@2]"]
