@@ -5,6 +5,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from shutil import get_terminal_size
 
 from pytest_passatk.baselines.places import Places
@@ -14,6 +15,7 @@ from pytest_passatk.gate.comparability import KINDS, find_differences
 from pytest_passatk.gate.compare import compare, settle
 from pytest_passatk.gate.comparison import Comparison
 from pytest_passatk.gate.family import TOLERANCE, Policy, parse_requirement
+from pytest_passatk.report import json_report
 from pytest_passatk.report.text import visible
 from pytest_passatk.report.verdicts import draw_comparisons
 
@@ -42,6 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="an inconclusive gate fails, too")
     parser.add_argument("--all", action="store_true", help="list every problem that moved")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write everything, every problem that moved included")
     add_folder_argument(parser)
 
 
@@ -63,6 +66,8 @@ def run(open_store: OpenStore, chosen: Namespace) -> int:
         + "\n"
     )
     _tell_left(places, chosen, titles)
+    if chosen.json:
+        json_report.write_comparisons(chosen.json, found)
     if any(comparison.incomparable for comparison in found):
         return REFUSED
     failed = any(each.regressed or (chosen.strict and each.inconclusive) for each in found)

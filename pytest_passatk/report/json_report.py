@@ -2,10 +2,10 @@
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pytest_passatk import __version__
 from pytest_passatk.core.outcomes import Outcomes
@@ -57,8 +57,18 @@ def write(
     """Write the document, whole or not at all. Raises UsageError, which names the file, where that fails."""
     document = to_json(run, summaries, comparisons)
     with replacing(path) as stream:
-        json.dump(document, stream, indent=1, ensure_ascii=False, allow_nan=False)
-        stream.write("\n")
+        _dump(document, stream)
+
+
+def write_comparisons(path: Path, comparisons: Sequence[Comparison]) -> None:
+    """Write comparisons without a run, as the document of a run has them. Raises UsageError, which names the file."""
+    with replacing(path) as stream:
+        _dump({"schema": SCHEMA, "comparisons": [plain_comparison(each) for each in comparisons]}, stream)
+
+
+def _dump(document: Mapping[str, Any], stream: IO[str]) -> None:
+    json.dump(document, stream, indent=1, ensure_ascii=False, allow_nan=False)
+    stream.write("\n")
 
 
 def _suite(record: SuiteRecord, summary: SuiteSummary) -> dict[str, Any]:

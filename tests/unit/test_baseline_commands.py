@@ -1,5 +1,6 @@
 """`passatk compare`, `passatk baseline` and `passatk plan`, on real files and stores."""
 
+import json
 import random
 import re
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from pytest_passatk.baselines.file import read, write
 from pytest_passatk.cli import main
@@ -77,6 +79,17 @@ def test_a_regression_fails_and_no_regression_does_not(passatk: Passatk) -> None
     status, text, _ = passatk("compare", "main", "main")
     assert status == 0
     assert "share samples" in " ".join(text.split())
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_comparison_is_written_as_in_the_report_of_a_run(passatk: Passatk, tmp_path: Path) -> None:
+    assert passatk("compare", "main", "worse", "--suite", "quiz", "--json", str(tmp_path / "c.json"))[0] == 1
+    document = json.loads((tmp_path / "c.json").read_text())
+    schema = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text())
+    assert document["schema"] == 1
+    assert [each["title"] for each in document["comparisons"]] == ["quiz"]
+    Draft202012Validator({"$defs": schema["$defs"], "$ref": "#/$defs/comparison"}).validate(document["comparisons"][0])
+    assert len(document["comparisons"][0]["moves"]) > 10
 
 
 @pytest.mark.usefixtures("folder")
