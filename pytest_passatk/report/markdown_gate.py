@@ -14,10 +14,10 @@ from pytest_passatk.report.wording import (
     change,
     counts,
     figure,
+    finds,
     moved,
     needs,
     pace_change,
-    points,
     probability,
     probability_of,
     ruling,
@@ -83,7 +83,7 @@ def _line(suite: str, line: Line) -> Sequence[str]:
     figures = (f"{line.before.value:.3f}", f"{line.after.value:.3f}", f"{change(line.delta)} ({low} to {high})")
     verdict = ruling(line)
     return (
-        suite, line.metric, *figures, probability(probability_of(line)), points(line.detectable),
+        suite, line.metric, *figures, probability(probability_of(line)), finds(line),
         f"**{verdict}**" if line.gated else verdict,
     )  # fmt: skip
 

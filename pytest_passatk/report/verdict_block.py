@@ -19,9 +19,9 @@ from pytest_passatk.report.wording import (
     change,
     counts,
     figure,
+    finds,
     moved,
     needs,
-    points,
     probability,
     room,
     ruling,
@@ -101,7 +101,7 @@ def _row(line: Line, glyphs: Glyphs) -> Iterator[Text]:
     yield Text(f"{line.after.value:.3f}", style=style)
     yield Text(f"{change(line.delta)}  {change(low)} {glyphs.dash} {change(high)}", style=style)
     yield Text(probability(line.adjusted[0] if line.delta < 0 else line.adjusted[1]), style=style)
-    yield Text(points(line.detectable), style=style)
+    yield Text(finds(line), style=style)
     yield Text(ruling(line), style=STYLES[line.decision] if line.gated else "dim")
 
 
@@ -125,7 +125,7 @@ def _remarks(comparison: Comparison) -> Iterator[str]:
             f"{policy.alpha:g}"
         )
         beyond = ", ".join(f"{line.metric} {probability(line.p_generalises)}" for line in gated)
-        yield f"p that other problems of the kind would not move so: {beyond}"
+        yield f"p beyond these problems (sign-flip): {beyond}"
     yield from needs(comparison)
     if comparison.response:
         yield answered(comparison.response)

@@ -29,6 +29,11 @@ def probability(p: float) -> str:
     return f"{p:.{4 if p < 0.01 else 3 if p < 0.1 else 2}f}".removeprefix("0")  # noqa: PLR2004 - two digits that count
 
 
+def finds(line: Line) -> str:
+    """The smallest drop that is found, in points; `none` where even a drop to 0 would not be."""
+    return points(line.detectable) if line.detectable <= line.before.value else "none"
+
+
 def ruling(line: Line) -> str:
     """The verdict on a figure, with what qualifies it; in brackets where it is not gated."""
     words = [str(line.decision)]
@@ -66,23 +71,29 @@ def _explain_line(comparison: Comparison, line: Line) -> str:
     else:
         second = (
             f"A drop of more than the tolerated {points(line.tolerated)} points can be neither shown "
-            f"(p = {probability(p)}) nor ruled out: with these samples only one of {points(line.detectable)} points is "
-            f"found reliably. {_remedy(line)}"
+            f"(p = {probability(p)}) nor ruled out: with these samples {_reliable(line)} is found reliably; "
+            f"{_remedy(line)}."
         )
     return "\n".join([first, second, *move_lines(comparison, "->")])
 
 
+def _reliable(line: Line) -> str:
+    found = finds(line)
+    return "no drop at all" if found == "none" else f"only one of {found} points"
+
+
 def _remedy(line: Line) -> str:
+    drop = f"a drop of {points(line.tolerated)} points"
     if line.needed is None:
-        return "No number of samples would do with this baseline: sample it more, too."
-    return f"Sample {line.needed:,} times a problem to find the tolerated drop."
+        return f"no --n finds {drop} with this baseline: sample it more, too"
+    return f"--n {line.needed} finds {drop}"
 
 
 def needs(comparison: Comparison) -> Iterator[str]:
     """What more samples would bring, for the gated figures that are inconclusive."""
     for line in comparison.lines:
         if line.gated and line.decision is Decision.INCONCLUSIVE:
-            yield f"{line.metric}: {_remedy(line)}"
+            yield f"{line.metric} is inconclusive: {_remedy(line)}"
 
 
 def _explain_pace(comparison: Comparison, pace: PaceLine) -> str:
