@@ -29,6 +29,12 @@ def probability(p: float) -> str:
     return f"{p:.{4 if p < 0.01 else 3 if p < 0.1 else 2}f}".removeprefix("0")  # noqa: PLR2004 - two digits that count
 
 
+def equation(p: float) -> str:
+    """`p = .042`, or `p <.0001`."""
+    found = probability(p)
+    return f"p {found}" if found.startswith("<") else f"p = {found}"
+
+
 def finds(line: Line) -> str:
     """The smallest drop that is found, in points; `none` where even a drop to 0 would not be."""
     return points(line.detectable) if line.detectable <= line.before.value else "none"
@@ -65,13 +71,13 @@ def _explain_line(comparison: Comparison, line: Line) -> str:
     if line.decision is Decision.REGRESSED:
         alpha = line.look.level if line.look else comparison.policy.alpha
         second = (
-            f"The drop is real (p = {probability(p)}, at most {alpha:.2g} is taken as one), and may "
+            f"The drop is real ({equation(p)}, at most {alpha:.2g} is taken as one), and may "
             f"exceed the {points(line.tolerated)} points that the gate tolerates."
         )
     else:
         second = (
             f"A drop of more than the tolerated {points(line.tolerated)} points can be neither shown "
-            f"(p = {probability(p)}) nor ruled out: with these samples {_reliable(line)} is found reliably; "
+            f"({equation(p)}) nor ruled out: with these samples {_reliable(line)} is found reliably; "
             f"{_remedy(line)}."
         )
     return "\n".join([first, second, *move_lines(comparison, "->")])
