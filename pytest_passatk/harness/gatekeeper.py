@@ -1,19 +1,15 @@
 """The gate of a run: it refuses what cannot be compared before a token is drawn, compares, and keeps counts."""
 
-import os
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 
-from pytest_passatk import __version__
 from pytest_passatk.baselines.places import Places
 from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.estimate import Count
 from pytest_passatk.core.names import name_some
 from pytest_passatk.core.plan import Plan, PlannedSuite
-from pytest_passatk.core.protocols import Model, info_of
+from pytest_passatk.core.protocols import Model
 from pytest_passatk.core.record import RunRecord, SuiteRecord
 from pytest_passatk.core.summary import SuiteSummary
 from pytest_passatk.gate.comparability import find_differences
@@ -22,16 +18,14 @@ from pytest_passatk.gate.comparison import Comparison
 from pytest_passatk.gate.family import Policy, order_of
 from pytest_passatk.gate.look import Looks
 from pytest_passatk.gate.measurement import Measurement
-from pytest_passatk.gate.measuring import foresee, measure, pace_of, unmeasured
+from pytest_passatk.gate.measuring import unmeasured
 from pytest_passatk.gate.pairs import pair_up
-from pytest_passatk.gate.pooling import pool, update, update_new_only
-from pytest_passatk.gate.power import detectable, projected_variance
+from pytest_passatk.gate.pooling import pool
 from pytest_passatk.harness.gating import GateSettings
+from pytest_passatk.harness.measured import foresee_suite, measure_suites
+from pytest_passatk.harness.prospects import prospects
 from pytest_passatk.harness.stopping import GateStopping
-from pytest_passatk.report.wording import points
 from pytest_passatk.store import Store
-
-THIS = "this run"
 
 
 class Gatekeeper:
@@ -61,7 +55,7 @@ class Gatekeeper:
             return
         _refuse_namesakes(plan)
         places = Places(self.settings.folder, store)
-        foreseen = {suite.key: _foresee(suite, models, plan.seed) for suite in plan.suites}
+        foreseen = {suite.key: foresee_suite(suite, models, plan.seed) for suite in plan.suites}
         for suite in plan.suites:
             if self.settings.save and (kept := places.read(self.settings.save, suite.title)):
                 pool(kept, foreseen[suite.key])
@@ -100,14 +94,8 @@ class Gatekeeper:
         return replace(after, problems=tuple(problem for problem in after.problems if problem.id in known))
 
     def announce(self, plan: Plan) -> Iterator[str]:
-        """What each gate is going to be able to see."""
-        gates = [(suite, *self._prospect(suite)) for suite in plan.suites if suite.key in self.baselines]
-        level = self.settings.policy.alpha / max(1, sum(len(ks) for _, _, ks in gates))
-        for suite, counts, ks in gates:
-            found = ", ".join(f"{points(_finds(counts, k, suite.n, level))} points in pass@{k}" for k in ks)
-            if found:
-                label = self.baselines[suite.key].label
-                yield f"{suite.title}: gate against {label}: expected to find a drop of {found}"
+        """What each gate is going to be able to see, and what will not be compared."""
+        yield from prospects(plan, self.baselines, self.settings.policy)
         if others := self._leftover(plan):
             yield f"not in this run, and so not compared: {name_some(others)} of {self.settings.compare}"
         if self.stopping:
@@ -118,17 +106,9 @@ class Gatekeeper:
         titles = [suite.title for suite in plan.suites]
         return Places(self.settings.folder, None).others(self.settings.compare, titles) if self.settings.compare else []
 
-    def _prospect(self, suite: PlannedSuite) -> tuple[list[Count], tuple[int, ...]]:
-        """The baseline's counts of the problems that will be compared, and the k's that will be gated."""
-        ids = {problem.id for problem in suite.problems}
-        counts = [count for count in self.baselines[suite.key].counts if count.id in ids]
-        least = min([suite.n, *(count.n for count in counts)])
-        ks = self.settings.policy.orders([k for k in suite.ks if k <= least], least)
-        return counts, tuple(k for k in ks if counts and k <= least)
-
     def judge(self, run: RunRecord, summaries: Sequence[SuiteSummary]) -> tuple[Comparison, ...]:
         """The comparisons of all suites, those with a baseline first, then those of arms."""
-        measured = _measure_all(run, summaries)
+        measured = measure_suites(run, summaries)
         gated = [
             self._compare(record, self.baselines[record.planned.key], measured[record.planned.key])
             for record in run.suites
@@ -161,31 +141,6 @@ class Gatekeeper:
             for record in others:
                 after = replace(measured[record.planned.key], label=record.planned.arm)
                 yield _compare(record, before, after, policy, lacking=unmeasured(first))
-
-    def keep(self, run: RunRecord, summaries: Sequence[SuiteSummary]) -> Iterator[str]:
-        """Save and update baselines; yields what was written.
-
-        Raises:
-            UsageError: a file cannot be written, or a suite of the run has no counts to keep.
-        """
-        settings = self.settings
-        if not (settings.save or settings.update):
-            return
-        for record in run.suites:  # all or nothing
-            if lacking := unmeasured(record):
-                title = record.planned.title
-                raise UsageError(f"nothing is kept, since problems of {title} lack verdicts: {name_some(lacking)}")
-        for key, new in _measure_all(run, summaries).items():
-            if settings.save:
-                places = Places(settings.folder, None)
-                kept = places.read(settings.save, new.title)
-                yield f"baseline {places.write(settings.save, pool(kept, new) if kept else new)}"
-            if settings.update:
-                yield f"baseline {self._update(new, self.baselines.get(key))}"
-
-    def _update(self, new: Measurement, kept: Measurement | None) -> Path:
-        change = update if self.settings.update == "all" else update_new_only
-        return Places(self.settings.folder, None).write(self.settings.compare or "", change(kept, new) if kept else new)
 
 
 def _compare(
@@ -224,28 +179,6 @@ def _doubts(record: SuiteRecord, summary: SuiteSummary) -> Iterator[str]:
         )
 
 
-def _measure_all(run: RunRecord, summaries: Sequence[SuiteSummary]) -> dict[tuple[str, str], Measurement]:
-    return {
-        record.planned.key: _measure(run, record, summary)
-        for record, summary in zip(run.suites, summaries, strict=True)
-    }
-
-
-def _measure(run: RunRecord, record: SuiteRecord, summary: SuiteSummary) -> Measurement:
-    pace = pace_of(summary.figures, device=record.model.device, processor=processor()) if summary.figures else None
-    return measure(record, label=THIS, seed=run.seed, started=run.started, version=__version__, pace=pace)
-
-
-def _foresee(suite: PlannedSuite, models: Mapping[str, Model], seed: int) -> Measurement:
-    return foresee(suite, info_of(models[suite.model], suite.arm), label=THIS, seed=seed, version=__version__)
-
-
-def _finds(counts: Sequence[Count], k: int, n: int, alpha: float) -> float:
-    """The smallest drop that a candidate with n samples a problem is expected to find."""
-    before = projected_variance(counts, k, min(count.n for count in counts))
-    return detectable(before + projected_variance(counts, k, n), alpha)
-
-
 def _refuse_namesakes(plan: Plan) -> None:
     """Baselines know suites by their titles. Raises UsageError where two share one."""
     names: dict[str, str] = {}
@@ -256,8 +189,3 @@ def _refuse_namesakes(plan: Plan) -> None:
                 "baseline: rename one, or run one at a time"
             )
         names[suite.title] = suite.name
-
-
-def processor() -> str:
-    """What this machine computes with, for telling paces of different machines apart."""
-    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"

@@ -20,6 +20,7 @@ from pytest_passatk.gate.comparison import Comparison
 from pytest_passatk.harness.engines import PER_WORKER, refuse_accident, refuse_crowd
 from pytest_passatk.harness.gate_report import close_gates
 from pytest_passatk.harness.gatekeeper import Gatekeeper
+from pytest_passatk.harness.keeping import keep_counts
 from pytest_passatk.harness.reports import write_reports
 from pytest_passatk.harness.screen import Screen
 from pytest_passatk.harness.secrets import mask
@@ -186,7 +187,12 @@ class Owner:
         """Write the files that were asked for; a run that was cut short has no counts to keep."""
         if self.run is None:
             return
-        write_reports(self._config, self.settings, self.run, self.summaries, self.comparisons)
-        if not cut_short:
-            for line in self.gatekeeper.keep(self.run, self.summaries):
-                self.screen.tell(line)
+        try:
+            write_reports(self._config, self.settings, self.run, self.summaries, self.comparisons)
+        finally:
+            if not cut_short:
+                self._keep(self.run)
+
+    def _keep(self, run: RunRecord) -> None:
+        for path in keep_counts(self.settings.gate, self.gatekeeper.baselines, run, self.summaries):
+            self.screen.tell(f"baseline {path}")
