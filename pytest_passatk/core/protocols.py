@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from pytest_passatk.core.patch import PatchSpec
 from pytest_passatk.core.plan import PlannedSuite
 from pytest_passatk.core.problem import Problem
 from pytest_passatk.core.sample import Completion, Request
@@ -24,6 +25,7 @@ class ModelInfo:
         versions: library → version, of everything that may change the tokens.
         device: `cpu`, `cuda:0`, …, or `none` where no model works; recorded, but no part of a sample's identity.
         context: the most tokens that prompt and completion may have together, where the model has a limit.
+        patch: of the runtime, with its arguments and the digest of its source; `None` where it is as it is.
     """
 
     name: str
@@ -35,10 +37,14 @@ class ModelInfo:
     versions: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
     context: int | None = None
+    patch: str | None = None
 
     def identity(self) -> dict[str, Any]:
         """All that shapes the distribution of a completion, for a sample's key."""
-        return {k: v for k, v in self.to_dict().items() if k not in {"device", "context"}}
+        own = {k: v for k, v in self.to_dict().items() if k not in {"device", "context"}}
+        if self.patch is None:  # samples of before there were patches stay what they are
+            del own["patch"]
+        return own
 
     def to_dict(self) -> dict[str, Any]:
         """The plain form, for the store and for reports."""
@@ -55,6 +61,7 @@ class ModelOptions:
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         adapters: the arms of the run: by label, the folder or Hub id of a LoRA adapter, or `None` for the model as it
             is. A run with one arm has the label ``.
+        patches: of the runtime, by arm: the same labels; arms that are not named have none.
         quantization: `8bit` or `4bit`, or `None`.
         chat_template: `auto` (the model's own, where it has one), `none`, or a file with a Jinja template.
         batch_tokens: the most tokens (rows × longest row, prompt and completion) in one batch; `None` lets the
@@ -69,6 +76,7 @@ class ModelOptions:
     dtype: str = "auto"
     device: str = "auto"
     adapters: Mapping[str, str | None] = field(default_factory=lambda: {"": None})
+    patches: Mapping[str, PatchSpec] = field(default_factory=dict)
     quantization: str | None = None
     chat_template: str = "auto"
     batch_tokens: int | None = None

@@ -61,6 +61,7 @@ class Request:
         params: how to draw.
         seed: the sample's own seed, 63 bits; nothing else may shape its randomness.
         arm: which arm of the run asks, where a run has several (see `core.protocols.Armed`).
+        repeat: which of several independent runs in one session asks; an engine is started anew for each.
     """
 
     stream: str
@@ -70,6 +71,7 @@ class Request:
     params: SamplingParams
     seed: int
     arm: str = ""
+    repeat: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ LAYERS = [
     {"core"},
     {"gate"},
     {"__init__"},
-    {"baselines", "datasets", "judging", "models", "report", "sandbox", "store", "verifiers"},
+    {"baselines", "datasets", "judging", "models", "patches", "report", "runtimes", "sandbox", "store", "stress"}
+    | {"verifiers"},
     {"sampling"},
     {"cli", "commands", "harness"},
     {"plugin"},

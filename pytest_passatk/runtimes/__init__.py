@@ -1,0 +1,1 @@
+"""Hooks on live runtimes: the steps of a batch as a patch sees them."""
