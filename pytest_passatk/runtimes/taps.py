@@ -40,8 +40,8 @@ def find_layer(network: Any, name: str) -> Any:
         return {BLOCKS: blocks}[head][int(number)].get_submodule(inner)
     except (AttributeError, IndexError, KeyError, ValueError) as error:
         raise UsageError(
-            f"patch: no layer {name!r} in a network of {len(blocks)} blocks; write layers.N or layers.N.SUBMODULE, with "
-            f"N from {-len(blocks)} to {len(blocks) - 1}"
+            f"patch: no layer {name!r} in a network of {len(blocks)} blocks; write layers.N or layers.N.SUBMODULE, "
+            f"with N from {-len(blocks)} to {len(blocks) - 1}"
         ) from error
 
 

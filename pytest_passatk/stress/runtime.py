@@ -55,7 +55,7 @@ class Runtime(Protocol):
         """Drive the engine through a schedule. What breaks in a step comes out as it is."""
 
     def hooks(self) -> frozenset[str]:
-        """The names of all that hooks the engine now (forward hooks, replaced methods): as before once a patch is gone."""
+        """The names of all that hooks the engine now (forward hooks, replaced methods); a patch leaves none behind."""
 
     def close(self) -> None:
         """Let go of the engine; safe to call twice."""
