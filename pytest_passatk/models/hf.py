@@ -17,6 +17,7 @@ from pytest_passatk.models.hf_text import Text
 from pytest_passatk.models.source import Source, describe_adapter, locate, locate_adapters
 
 HEAVY = True  # see `apart`
+PATCHABLE = True
 
 
 def load(target: str, options: ModelOptions) -> "HfModel":

@@ -16,6 +16,7 @@ from pytest_passatk.models.vllm_engine import Engine
 from pytest_passatk.models.vllm_flight import Flight
 
 HEAVY = True  # see `apart`
+PATCHABLE = True
 
 
 def load(target: str, options: ModelOptions) -> "VllmModel":
