@@ -48,7 +48,7 @@ class Batch:
         import torch  # noqa: PLC0415 - heavy
 
         self._model = model
-        self._accepted = _accepted(model)
+        self._accepted = accepted(model)
         self._memory = "past_key_values" if "past_key_values" in self._accepted else "cache_params"  # state spaces
         self._cache: Any = None
         width = max(map(len, prompts))
@@ -87,7 +87,7 @@ class Batch:
         self._cache, self.logits = output[self._memory], output.logits[:, -1]
 
 
-def _accepted(model: Any) -> set[str]:
+def accepted(model: Any) -> set[str]:
     """The arguments of the network under a LoRA adapter, if there is one; not every architecture has them all."""
     network = model.get_base_model() if hasattr(model, "get_base_model") else model
     return set(inspect.signature(network.forward).parameters)
