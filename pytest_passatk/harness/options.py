@@ -97,6 +97,7 @@ OPTIONS = (
     Option("repetition-penalty", "penalty on tokens seen before; 1: none", between(0.01, ANY), "R"),
     Option("max-tokens", "the longest completion", at_least(1), "N", bare=True),
     Option("seed", "seed of the run", int, "SEED", bare=True),
+    Option("repeat", "independent runs in this one, each with a seed of its own", at_least(1), "R"),
     Option("limit", "only the first N rows of each suite, or the M-th to the N-th", parse_span, "N|M-N", bare=True),
     Option(
         "data",
@@ -121,6 +122,14 @@ OPTIONS = (
         lists=True,
         path="found",
     ),
+    Option(
+        "patch",
+        "a patch of the runtime, or several as arms of one run; none: as it is",
+        metavar="SPEC,…",
+        bare=True,
+        lists=True,
+    ),
+    Option("patch-args", "settings of every patch of the run", parse_pairs, "KEY=VALUE,…", lists=True, pairs=True),
     Option(
         "base-url", "address of an OpenAI-compatible server, or of several", metavar="URL,URL", bare=True, lists=True
     ),

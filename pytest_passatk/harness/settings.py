@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from pytest_passatk.core.rows import ALL, Loaded, load_rows
 from pytest_passatk.core.sample import SamplingParams
 from pytest_passatk.core.source import Parameters, RowRequest
 from pytest_passatk.core.suite import Suite
+from pytest_passatk.harness.arms import refuse_idle_args, resolve_arms
 from pytest_passatk.harness.gating import GateSettings, refuse_idle, resolve_gate
 from pytest_passatk.harness.options import OPTIONS, read_options
 from pytest_passatk.harness.profiles import read_profile
 
 STORE = Path(".passatk", "store.sqlite")
 JUDGE_TIMEOUT = 10.0
-BASE = "base"  # the arm without an adapter
 SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens")  # fields of SamplingParams
 
 
@@ -38,6 +38,7 @@ class Settings:
         ks: the k's of pass@k.
         sampling: those fields of SamplingParams that the run overrides.
         seed: of the run.
+        repeats: how many independent runs this one is, each with a seed of its own.
         span: which rows of a suite, by their number from 0; `None` takes all.
         data: file, folder or Hub id that holds the rows of suites with a row source.
         parameters: of suites, by name.
@@ -67,6 +68,7 @@ class Settings:
     ks: tuple[int, ...] | None
     sampling: Mapping[str, Any]
     seed: int
+    repeats: int
     span: range | None
     data: str | None
     parameters: Parameters
@@ -166,14 +168,17 @@ def resolve_settings(config: pytest.Config) -> Settings:
     """The settings of a run. Raises UsageError."""
     told, profile = read_profile(config)
     given = read_options(config, told)
+    typed = tuple(map(str, config.invocation_params.args))
     gate, model_options = resolve_gate(given, config.rootpath), _model_options(given)
-    refuse_idle(gate, tuple(map(str, config.invocation_params.args)), len(model_options.arms))
+    refuse_idle(gate, typed, len(model_options.arms))
+    refuse_idle_args(model_options.patches, typed)
     return Settings(
         model=given["model"],
         n=given["n"],
         ks=given["k"],
         sampling={name: given[name] for name in SAMPLING if given[name] is not None},
         seed=given["seed"] or 0,
+        repeats=given["repeat"] or 1,
         span=given["limit"],
         data=_place(given["data"]),
         parameters=given["param"] or {},
@@ -199,32 +204,6 @@ def resolve_settings(config: pytest.Config) -> Settings:
     )
 
 
-def parse_adapters(text: str | None) -> Mapping[str, str | None]:
-    """The arms of `--adapter`: each adapter under the shortest end of its path that no other one has.
-
-    Nothing → {"": None}; `lora` → {"": "lora"}; `base,runs/a,runs/b` → {"base": None, "a": "runs/a", "b": "runs/b"}.
-
-    Raises:
-        UsageError: an arm is named twice, or not at all.
-    """
-    typed = [part.strip() for part in (text or "").split(",")] if text else []
-    if len(typed) < 2:  # noqa: PLR2004 - one alone is no comparison
-        return {"": None if typed in ([], [BASE]) else typed[0]}
-    if not all(typed) or len(set(typed)) < len(typed):
-        raise UsageError(f"--adapter {text}: every arm must have a name, and no two the same: {BASE},PATH,PATH")
-    return {_arm(name, typed): None if name == BASE else name for name in typed}
-
-
-def _arm(name: str, among: Sequence[str]) -> str:
-    """The last parts of a path, as many as tell it from the others."""
-    parts = [Path(each).parts for each in among]
-    own = Path(name).parts
-    for size in range(1, len(own)):
-        if sum(other[-size:] == own[-size:] for other in parts) == 1:
-            return "/".join(own[-size:])
-    return name
-
-
 def _place(data: str | None) -> str | None:
     """Where rows are, in words that mean the same in every process of the run."""
     here = Path(data).expanduser() if data else None
@@ -241,7 +220,8 @@ def _model_options(given: Mapping[str, Any]) -> ModelOptions:
         "logprobs",
     )  # fmt: skip
     chosen = {name: given[name] for name in names if given[name] is not None}
-    return ModelOptions(**chosen, adapters=parse_adapters(given["adapter"]), args=given["model_args"] or {})
+    adapters, patches = resolve_arms(given["adapter"], given["patch"], given["patch_args"] or {})
+    return ModelOptions(**chosen, adapters=adapters, patches=patches, args=given["model_args"] or {})
 
 
 def _cores(config: pytest.Config) -> int:

@@ -124,7 +124,7 @@ def test_a_check_needs_no_arm(sessions: Sessions) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model", "fake_model:load", "--adapter", "base,a"], "*does not take several adapters in one run*"),
+        (["--model", "fake_model:load", "--adapter", "base,a"], "*does not take several arms in one run*"),
         (["--model", "tiny", "--adapter", "base,a"], "*without a choice of adapter*"),
         (["--model", "fake_arms:load", "--adapter", "a,b,a"], "*--adapter a,b,a: every arm must have a name*"),
         (["--model", "fake_arms:load", "--adapter", "a,,b"], "*--adapter a,,b: every arm must have a name*"),

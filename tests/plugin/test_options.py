@@ -162,6 +162,24 @@ def several_arms(trial: Trial) -> None:
     assert trial.seen["options"]["adapters"] == {"base": None, "lora": "runs/lora"}
 
 
+def several_patches(trial: Trial) -> None:
+    trial.run(SUITE.replace("fake_model:load", "fake_arms:load")).assert_outcomes(passed=6)
+    assert list(trial.seen["options"]["adapters"]) == ["none", "Idle"]
+    assert trial.seen["options"]["patches"]["Idle"]["name"] == "fake_patches:Idle"
+
+
+def patch_settings(trial: Trial) -> None:
+    patched = Trial(trial.sessions, (*trial.arguments, "--passatk-patch", "fake_patches:Says"))
+    patched.run(SUITE.replace("fake_model:load", "fake_arms:load"))
+    assert trial.seen["options"]["patches"][""]["args"] == {"what": "8"}
+    assert {sample.text[0] for found in trial.sessions.samples().values() for sample in found} == {"8"}
+
+
+def several_runs(trial: Trial) -> None:
+    trial.run().assert_outcomes(passed=9)
+    assert len(trial.sessions.log) == 36
+
+
 def two_engines(trial: Trial) -> None:
     for name in ("fake_model.py", "fake_engine.py"):  # workers search where this process searched when it started
         trial.sessions.write((FAKES / name).read_text(), name)
@@ -259,12 +277,15 @@ EFFECTS: dict[str, tuple[str, Callable[[Trial], None]]] = {
     "repetition-penalty": ("1.1", changes("params", "repetition_penalty", 1.1)),
     "max-tokens": ("9", changes("params", "max_tokens", 9)),
     "seed": ("7", other_seeds),
+    "repeat": ("3", several_runs),
     "limit": ("2", fewer_problems),
     "data": ("rows.jsonl", given_rows),
     "param": ("word=a=b|c,{d}", another_parameter),
     "allow-change": ("rows", other_rows),
     "revision": ("main", changes("options", "revision", "main")),
     "adapter": ("base,runs/lora", several_arms),
+    "patch": ("none,fake_patches:Idle", several_patches),
+    "patch-args": ("what=8", patch_settings),
     "base-url": ("http://a/v1,http://b/v1", changes("options", "base_url", "http://a/v1,http://b/v1")),
     "concurrency": ("3", changes("options", "concurrency", 3)),
     "dtype": ("float16", changes("options", "dtype", "float16")),

@@ -1,4 +1,7 @@
-"""A fake model that takes several adapters: the adapter `+7` puts a 7 before what the fake model would say."""
+"""A fake model that takes several adapters and patches.
+
+The adapter `+7` puts a 7 before what the fake model would say, the patch `fake_patches:Says` what its argument tells.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,18 +17,23 @@ class FakeArms(FakeModel):
 
     def __init__(self, target: str, options: ModelOptions) -> None:
         super().__init__(target, options)
-        self._adapters = options.adapters
+        self._options = options
+        self.info = self.info_of(options.arms[0])
 
     def info_of(self, arm: str) -> ModelInfo:
         """What is recorded of an arm."""
-        return replace(self.info, adapter=self._adapters[arm])
+        patch = self._options.patches.get(arm)
+        return replace(self.info, adapter=self._options.adapters[arm], patch=str(patch) if patch else None)
 
     def sample(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Answer in order, all arms mixed."""
         arms = {request.stream: request.arm for request in requests}
         for completion in super().sample(requests):
-            adapter = self._adapters[arms[completion.stream]]
-            yield replace(completion, text=(adapter or "").removeprefix("+") + completion.text)
+            yield replace(completion, text=self._before(arms[completion.stream]) + completion.text)
+
+    def _before(self, arm: str) -> str:
+        patch, adapter = self._options.patches.get(arm), self._options.adapters[arm]
+        return (patch.args.get("what", "") if patch else "") + (adapter or "").removeprefix("+")
 
 
 def load(target: str, options: ModelOptions) -> FakeArms:
