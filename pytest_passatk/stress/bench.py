@@ -1,0 +1,91 @@
+"""The bench: one live runtime, one patch, and every case in a fork of its own."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeVar
+
+from pytest_passatk.core.patch import Patch, PatchSpec
+from pytest_passatk.patches.registry import make
+from pytest_passatk.stress.alarm import Alarm, Oracle
+from pytest_passatk.stress.case import Finding, examine
+from pytest_passatk.stress.fitting import within
+from pytest_passatk.stress.isolate import CrashedError, HungError, can_fork, in_fork
+from pytest_passatk.stress.runtime import Runtime
+from pytest_passatk.stress.schedule import Planned, Schedule
+from pytest_passatk.stress.solo import Solo, key_of, run_alone
+from pytest_passatk.stress.witness import Witness
+
+CASE_SECONDS = 30.0  # none takes one tenth of it
+WATCH = ("layers.0", "layers.-1")  # of the control, where the patch taps nothing
+
+Answer = TypeVar("Answer")
+
+
+class Bench:
+    """Examines schedules; each in a fork of this process, so that a crash, a device assert or a hang is one finding.
+
+    A runtime on a GPU does not survive a fork: there, cases run in this process.
+
+    Args:
+        runtime: live, and unpatched.
+        spec: of the patch; `None` examines the runtime itself.
+
+    Raises:
+        UsageError: the patch was written for other signatures than the runtime has, or taps what is not there.
+    """
+
+    def __init__(self, runtime: Runtime, spec: PatchSpec | None) -> None:
+        self.runtime = runtime
+        self.spec = spec
+        self._forks = can_fork(runtime.live.device)
+        self._solos: dict[Planned, Solo] = {}
+        self._findings: dict[Schedule, Finding] = {}
+        self.layers = self.apart(partial(_layers_of, runtime, spec)) or WATCH
+
+    def examine(self, schedule: Schedule) -> Finding:
+        """What the oracles say of a schedule; the same one is played once."""
+        if schedule not in self._findings:
+            self._findings[schedule] = self._examine(schedule)
+        return self._findings[schedule]
+
+    def fit(self, schedule: Schedule) -> Schedule:
+        """The schedule as this runtime can play it."""
+        return within(schedule, context=self.runtime.context, chunks_seeded=self.runtime.chunks_seeded)
+
+    def apart(self, task: Callable[[], Answer]) -> Answer:
+        """Do something where it can break nothing. Raises CrashedError, HungError, and what it raises itself."""
+        return in_fork(task, CASE_SECONDS) if self._forks else task()
+
+    def _examine(self, schedule: Schedule) -> Finding:
+        try:
+            self._run_alone(key_of(each, self.runtime.context) for each in schedule.requests)
+        except (CrashedError, HungError) as error:
+            return Finding((_obituary(error),), at_fault="runtime")
+        try:
+            return self.apart(partial(examine, self.runtime, self.spec, schedule, self._solos, self.layers))
+        except (CrashedError, HungError) as error:
+            return Finding((_obituary(error),), at_fault=self._blame(schedule))
+
+    def _blame(self, schedule: Schedule) -> str:
+        """Who is at fault for a case that ended without a word: the runtime, if it does so without the patch, too."""
+        try:
+            self.apart(partial(examine, self.runtime, None, schedule, self._solos, self.layers))
+        except (CrashedError, HungError):
+            return "runtime"
+        return "patch"
+
+    def _run_alone(self, keys: Iterable[Planned]) -> None:
+        missing = [key for key in dict.fromkeys(keys) if key not in self._solos]
+        if missing:
+            self._solos |= self.apart(partial(run_alone, self.runtime, missing, self.layers))
+
+
+def _layers_of(runtime: Runtime, spec: PatchSpec | None) -> tuple[str, ...]:
+    """The taps of a patch, once it has attached itself and let go."""
+    patch = make(spec) if spec else Patch()
+    with runtime.attached(patch, Witness(patch)):
+        return patch.layers
+
+
+def _obituary(error: Exception) -> Alarm:
+    return Alarm(Oracle.HANG if isinstance(error, HungError) else Oracle.CRASH, str(error))

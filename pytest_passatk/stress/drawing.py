@@ -1,0 +1,49 @@
+"""Tokens from the logits of a step: filters, then each request's own source of randomness."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from pytest_passatk.models.hf_draw import distribution
+from pytest_passatk.stress.batch import Running
+
+Tensor: TypeAlias = Any  # torch is imported only where it is used
+
+
+def draw_tokens(
+    logits: Tensor,
+    settings: Tensor,
+    requests: Sequence[Running],
+    samples: Sequence[bool],
+    change: Callable[[Tensor], Tensor] | None,
+) -> list[int]:
+    """A token for each row; log-probabilities and margins go to the requests that sample.
+
+    Args:
+        logits: rows × vocabulary.
+        settings: rows × (temperature, top-p, top-k, min-p, repetition penalty).
+        requests: by row.
+        samples: which of them draw; a source of randomness moves only then.
+        change: gives the logits to sample from, for those behind all filters.
+    """
+    import torch  # noqa: PLC0415 - heavy
+
+    logits = logits.double()
+    greedy = settings[:, :1] == 0
+    candidates = logits.where(greedy, distribution(logits, settings).log())
+    if change:
+        candidates = change(candidates)
+    cumulative = candidates.softmax(1).cumsum(1)
+    uniform = torch.tensor(
+        [request.random.random() if drawn else 0.0 for request, drawn in zip(requests, samples, strict=True)],
+        dtype=torch.float64,
+    ).unsqueeze(1)
+    drawn = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True).clamp(max=logits.shape[1] - 1)
+    tokens = candidates.argmax(1, keepdim=True).where(greedy, drawn)
+    logprobs = (logits.gather(1, tokens) - logits.logsumexp(1, keepdim=True)).flatten().tolist()
+    best = logits.topk(2, dim=1).values
+    margins = (best[:, 0] - best[:, 1]).tolist()
+    for request, samples_now, logprob, margin in zip(requests, samples, logprobs, margins, strict=True):
+        if samples_now:
+            request.logprobs.append(logprob)
+            request.margins.append(margin)
+    return [int(token) for token in tokens.flatten().tolist()]

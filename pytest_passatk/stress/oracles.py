@@ -1,0 +1,169 @@
+"""The oracles that speak when a play is over."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from pytest_passatk.core.patch import Patch
+from pytest_passatk.stress.alarm import Alarm, Oracle
+from pytest_passatk.stress.play import Play, Played
+from pytest_passatk.stress.schedule import Planned, Schedule
+from pytest_passatk.stress.solo import Solo, key_of
+from pytest_passatk.stress.witness import Log, Place
+
+EXCUSED = 2  # times the tolerance: two tokens that are closer than that may change places by rounding alone
+
+
+def check_counters(patch: Patch, log: Log) -> Iterator[Alarm]:
+    """Hold a patch's counters against the log; one that stays zero says that the patch was never active."""
+    expected = {
+        "steps": len(log.steps),
+        "rows": sum(len(view.rows) for view in log.steps),
+        "decode_rows": sum(len(view.decode) for view in log.steps),
+        "sampled_rows": sum(row.samples for view in log.steps for row in view.rows),
+    }
+    if patch.layers:
+        expected["layer_calls"] = log.layer_calls
+    busy = expected["decode_rows"] > 0
+    for name, value in patch.counters().items():
+        if name in expected and value != expected[name]:
+            never = "; the patch was never active" if value == 0 else ""
+            yield Alarm(Oracle.COUNTERS, f"{name} is {value}, and the steps had {expected[name]}{never}")
+        elif name not in expected and value == 0 and busy:
+            yield Alarm(Oracle.COUNTERS, f"{name} stayed 0 while {expected['decode_rows']} rows were decoded")
+
+
+def check_tokens(before: Play, after: Play) -> Iterator[Alarm]:
+    """Hold a patched play against the unpatched one of the same schedule: tokens and log-probabilities, bit for bit."""
+    yield from _differences(before, after, Oracle.TOKENS, "without the patch", "with it")
+
+
+def check_repeat(first: Play, second: Play) -> Iterator[Alarm]:
+    """Hold two plays of one schedule against each other."""
+    yield from _differences(first, second, Oracle.REPEAT, "the first time", "the second time")
+
+
+def check_rows(patch: Patch, log: Log, solos: Mapping[str, Solo], tolerance: float) -> Iterator[Alarm]:
+    """Every row that is due is captured exactly once, and is what the same request has when it runs alone.
+
+    Args:
+        patch: that captured.
+        log: of the play.
+        solos: by request.
+        tolerance: of hidden states, absolute.
+    """
+    if type(patch).captured is Patch.captured:
+        return
+    times = Counter(place for place, _ in log.captured)
+    due = {place for place in log.due if place[1] in patch.layers} or set(log.due)
+    for place in sorted(due - times.keys()):
+        yield _alarm(log, place, "was never captured")
+    for place in sorted(times.keys() - due):
+        yield _alarm(log, place, "was captured, and is not due")
+    for place, count in sorted(times.items()):
+        if count > 1:
+            yield _alarm(log, place, f"was captured {count} times")
+    for place, row in log.captured:
+        request, layer, position = place
+        alone = solos[request].rows.get((layer, position))
+        if alone is None or alone.shape != row.shape:
+            continue
+        distance = float((alone.double() - row.double()).abs().max())
+        if not distance <= tolerance:  # NaN is no distance either
+            yield _alarm(log, place, f"is {distance:.2g} off the row that it has when it runs alone")
+
+
+def check_batch(
+    schedule: Schedule, play: Play, log: Log, solos: Mapping[str, Solo], tolerance: float
+) -> Iterator[Alarm]:
+    """Hold each request of an unpatched play against itself alone; what differs is the runtime's own fault.
+
+    Another token is excused where the two likeliest are closer than twice the tolerance; from there on nothing can be
+    compared.
+    """
+    for name, planned in zip(schedule.ids, schedule.requests, strict=True):
+        if name not in play.requests:
+            continue
+        here, alone = play.requests[name], solos[name].played
+        if planned.abort is None and len(here.tokens) != planned.length:
+            yield Alarm(Oracle.BATCH, f"{len(here.tokens)} tokens of {planned.length} came out", None, name)
+            continue
+        parting, text = _compare_alone(here, alone, tolerance)
+        if text:
+            yield Alarm(Oracle.BATCH, f"{text} in the batch and alone", _step_of(log, name, parting), name)
+        yield from _compare_rows(log, name, solos[name], planned.prompt + parting, tolerance)
+
+
+def solos_of(schedule: Schedule, found: Mapping[Planned, Solo], context: int) -> dict[str, Solo]:
+    """The requests of a schedule alone, by id."""
+    keys = (key_of(planned, context) for planned in schedule.requests)
+    return {name: found[key] for name, key in zip(schedule.ids, keys, strict=True)}
+
+
+def _compare_alone(here: Played, alone: Played, tolerance: float) -> tuple[int, str]:
+    """Up to which token both agree, and what is wrong there, if anything."""
+    pairs = zip(here.tokens, alone.tokens, here.logprobs, alone.logprobs, alone.margins, strict=False)
+    for at, (token, other, logprob, expected, margin) in enumerate(pairs):
+        if token != other:
+            excused = margin <= EXCUSED * tolerance
+            return at, "" if excused else f"token {at} is {token} and {other}, {margin:.2g} ahead of the next,"
+        if not abs(logprob - expected) <= tolerance:
+            return at, f"the log-probability of token {at} is {logprob:.6f} and {expected:.6f}"
+    return len(here.tokens), ""
+
+
+def _compare_rows(log: Log, name: str, solo: Solo, until: int, tolerance: float) -> Iterator[Alarm]:
+    for (request, layer, position), row in log.due.items():
+        alone = solo.rows.get((layer, position))
+        if request != name or alone is None or position >= until:
+            continue
+        distance = float((alone.double() - row.double()).abs().max())
+        if not distance <= tolerance:
+            yield _alarm(
+                log, (request, layer, position), f"is {distance:.2g} off, in the batch and alone", Oracle.BATCH
+            )
+            return
+
+
+def _differences(before: Play, after: Play, oracle: Oracle, one: str, other: str) -> Iterator[Alarm]:
+    for name, old in before.requests.items():
+        new = after.requests.get(name)
+        if new is None or new.finished != old.finished:
+            yield Alarm(oracle, f"ended {one} only", None, name)
+        elif at := _parting(old.tokens, new.tokens):
+            yield Alarm(
+                oracle, f"token {at - 1} is {_at(old.tokens, at)} {one} and {_at(new.tokens, at)} {other}", None, name
+            )
+        elif at := _parting(old.logprobs, new.logprobs):
+            yield Alarm(
+                oracle,
+                f"the log-probability of token {at - 1} is {_at(old.logprobs, at)!r} {one} and "
+                f"{_at(new.logprobs, at)!r} {other}",
+                None,
+                name,
+            )
+
+
+def _parting(old: tuple[float, ...], new: tuple[float, ...]) -> int:
+    """The number, from 1, of the first element that differs; 0 where none does."""
+    for at, (one, other) in enumerate(zip(old, new, strict=False), start=1):
+        if one != other:
+            return at
+    return 0 if len(old) == len(new) else min(len(old), len(new)) + 1
+
+
+def _at(values: tuple[float, ...], number: int) -> float | None:
+    return values[number - 1] if number <= len(values) else None
+
+
+def _alarm(log: Log, place: Place, what: str, oracle: Oracle = Oracle.ALONE) -> Alarm:
+    request, layer, position = place
+    step = next(
+        (v.step for v in log.steps for row in v.rows if (row.request, row.position) == (request, position)), None
+    )
+    return Alarm(oracle, f"{layer}, position {position} {what}", step, request)
+
+
+def _step_of(log: Log, request: str, token: int) -> int | None:
+    """The step that drew a request's token of that number, from 0."""
+    steps = [view.step for view in log.steps for row in view.rows if row.request == request and row.samples]
+    return steps[token] if token < len(steps) else None

@@ -1,0 +1,149 @@
+"""The witness: an observer that hands each step to the patch, and holds what the patch says against the step itself."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from pytest_passatk.core.patch import Capture, Patch, StepView
+from pytest_passatk.runtimes.observer import PatchObserver
+from pytest_passatk.stress.alarm import Alarm, Oracle
+from pytest_passatk.stress.scratch import dirty_rows, poison, wrong_masks
+
+Tensor: TypeAlias = Any  # torch is imported only where it is used
+Place: TypeAlias = tuple[str, str, int]  # request, layer, position
+
+
+@dataclass(slots=True)
+class Log:
+    """What a play was seen to do.
+
+    Attributes:
+        steps: the view of each.
+        tokens: those drawn in each, one a request of its view.
+        due: the hidden state of every row that is due, by place: a copy of the runtime's own.
+        captured: what the patch took, in order; a place that is there twice was taken twice.
+        layer_calls: how often a tapped layer of the patch put something out.
+        alarms: found while it went on.
+    """
+
+    steps: list[StepView] = field(default_factory=list)
+    tokens: list[tuple[int, ...]] = field(default_factory=list)
+    due: dict[Place, Tensor] = field(default_factory=dict)
+    captured: list[tuple[Place, Tensor]] = field(default_factory=list)
+    layer_calls: int = 0
+    alarms: list[Alarm] = field(default_factory=list)
+
+
+class Witness:
+    """See `runtimes.observer.Observer`.
+
+    Args:
+        patch: that is watched; one that does nothing where there is none.
+        watch: layers whose rows are kept beside those that the patch taps.
+        poisoned: whether scratch is filled before every step.
+    """
+
+    def __init__(self, patch: Patch, watch: tuple[str, ...] = (), *, poisoned: bool = False) -> None:
+        self.log = Log()
+        self.layers = tuple(dict.fromkeys([*patch.layers, *watch]))
+        self._patch = patch
+        self._hand = PatchObserver(patch)
+        self._poisoned = poisoned
+        self._now: dict[str, Tensor] = {}
+
+    @property
+    def changes_candidates(self) -> bool:
+        """See Observer."""
+        return self._hand.changes_candidates
+
+    @property
+    def view(self) -> StepView:
+        """The step at hand."""
+        return self.log.steps[-1]
+
+    def spoil(self) -> None:
+        """Fill the patch's scratch; said once it is attached, and then by itself behind each step."""
+        if self._poisoned:
+            for tensor, _ in self._patch.buffers().values():
+                poison(tensor)
+
+    def begin(self, view: StepView) -> None:
+        """See Observer."""
+        self.log.steps.append(view)
+        self._now = {}
+        self._hand.begin(view)
+
+    def layer(self, name: str, tensor: Tensor) -> None:
+        """See Observer."""
+        if not self.log.steps:  # a warm-up of the runtime
+            return
+        self._now[name] = tensor
+        if name in self._patch.layers:
+            self.log.layer_calls += 1
+            self._hand.layer(name, tensor)
+
+    def forwarded(self) -> None:
+        """See Observer; holds captured rows and scratch against the step."""
+        due = [row for row in self.view.rows if row.samples and row.phase in self._patch.phases]
+        for layer, tensor in self._now.items():
+            self.log.due |= {(row.request, layer, row.position): tensor[row.row].clone() for row in due}
+        for capture in self._patch.captured():
+            self._hold(capture)
+        self._look_at_scratch()
+
+    def logits(self, logits: Tensor) -> None:
+        """See Observer."""
+        self._hand.logits(logits)
+
+    def candidates(self, logits: Tensor) -> Tensor:
+        """See Observer."""
+        return self._hand.candidates(logits)
+
+    def end(self, tokens: Sequence[int]) -> None:
+        """See Observer."""
+        self.log.tokens.append(tuple(tokens))
+        self._hand.end(tokens)
+        self._now = {}
+        self.spoil()
+
+    def _hold(self, capture: Capture) -> None:
+        """Hold the rows that a patch took against those of the requests that it takes them for, bit for bit."""
+        if len(capture.owners) != len(capture.rows):
+            self._accuse(Oracle.ACTIVE, f"{capture.layer}: {len(capture.rows)} rows for {len(capture.owners)} owners")
+        rows = {(row.request, row.position): row for row in self.view.rows}
+        tensor = self._now.get(capture.layer)
+        for owner, taken in zip(capture.owners, capture.rows, strict=False):
+            request, position = owner
+            self.log.captured.append(((request, capture.layer, position), taken.clone()))
+            if problem := _mismatch(rows.get(owner), tensor, taken):
+                self._accuse(Oracle.SHADOW, f"{capture.layer}, position {position}: {problem}", request)
+
+    def _look_at_scratch(self) -> None:
+        for name, (tensor, active) in self._patch.buffers().items():
+            for oracle, text in self._wrong(name, tensor, active):
+                self._accuse(oracle, f"{name}: {text}")
+
+    def _wrong(self, name: str, tensor: Tensor, active: int) -> Iterator[tuple[Oracle, str]]:
+        if not 0 <= active <= len(tensor):
+            yield Oracle.ACTIVE, f"{active} active rows of {len(tensor)}"
+        elif text := wrong_masks(tensor, active):
+            yield Oracle.ACTIVE, text
+        elif self._poisoned and name not in self._patch.padded and (rows := dirty_rows(tensor, active)):
+            yield Oracle.CANARY, f"{len(rows)} rows beyond the {active} active ones were written, row {rows[0]} first"
+
+    def _accuse(self, oracle: Oracle, text: str, request: str | None = None) -> None:
+        self.log.alarms.append(Alarm(oracle, text, self.view.step, request, self._poisoned))
+
+
+def _mismatch(row: Any, tensor: Tensor | None, taken: Tensor) -> str:
+    """Why a captured row is not the one that it is said to be; empty where it is."""
+    if row is None:
+        return "the request has no such position in this step"
+    if tensor is None:
+        return "the layer was not tapped in this step"
+    true = tensor[row.row]
+    if true.shape == taken.shape and bool((true == taken).all()):
+        return ""
+    others = [at for at in range(len(tensor)) if tensor[at].shape == taken.shape and bool((tensor[at] == taken).all())]
+    found = f"packed row {others[0]}" if others else "no row of this step"
+    return f"is {found}, and not packed row {row.row}"
