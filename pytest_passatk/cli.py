@@ -1,4 +1,4 @@
-"""The command `passatk`: what earlier runs left in the store, and baselines."""
+"""The command `passatk`: what earlier runs left in the store, baselines, and matrices."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
-from pytest_passatk.commands import baseline, compare, export, plan, rejudge, runs, show
+from pytest_passatk.commands import baseline, compare, export, matrix, plan, rejudge, runs, show
 from pytest_passatk.core.errors import PassatkError
 from pytest_passatk.store import Store
 
@@ -47,19 +47,22 @@ def _on_store(command: Callable[[Store, Namespace], None], open_store: Callable[
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser("passatk", description="Look at what runs of pytest-passatk left behind.")
+    parser = ArgumentParser(
+        "passatk", description="Look at what runs of pytest-passatk left behind, or start a matrix of them."
+    )
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     on_store = [(command, partial(_on_store, command.run)) for command in (runs, show, export, rejudge)]
-    for command, run in [*on_store, *((command, command.run) for command in (compare, baseline, plan))]:
+    for command, run in [*on_store, *((command, command.run) for command in (compare, baseline, plan, matrix))]:
         subparser = subparsers.add_parser(command.NAME, help=command.HELP, description=command.DESCRIPTION)
         command.add_arguments(subparser)
-        subparser.add_argument(
-            "--store",
-            metavar="PATH",
-            type=Path,
-            default=Path(os.environ.get("PASSATK_STORE") or STORE),
-            help=f"the store (default: PASSATK_STORE, else {STORE})",
-        )
+        if not getattr(command, "OWN_STORE", False):
+            subparser.add_argument(
+                "--store",
+                metavar="PATH",
+                type=Path,
+                default=Path(os.environ.get("PASSATK_STORE") or STORE),
+                help=f"the store (default: PASSATK_STORE, else {STORE})",
+            )
         subparser.set_defaults(command=run, refused=getattr(command, "REFUSED", REFUSED))
     return parser
 
