@@ -1,18 +1,16 @@
 """Requests through vLLM's offline engine, one step at a time."""
 
 import gc
-import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
-from traceback import clear_frames, walk_tb
 from typing import Any
 
 from pytest_passatk.core.errors import ModelError
 from pytest_passatk.core.sample import Completion, FinishReason
-from pytest_passatk.models import admit, vllm_failure, vllm_log, vllm_watch
+from pytest_passatk.models import admit, vllm_failure, vllm_log, vllm_start, vllm_watch
 from pytest_passatk.models.vllm_flight import Flight
 
 DEPTH = 8  # requests that the engine gets, for each that it can run at once: its queue is never short, nor long
@@ -49,7 +47,7 @@ class Engine:
         self._adapters = adapters
         self._logprobs = logprobs
         self._log = vllm_log.end_of_log()
-        self._engine = _start(name, arguments, self._log)
+        self._engine = vllm_start.start(name, arguments, self._log)
         self._first = vllm_watch.watch(self._engine.engine_core)
         self._load_adapters()
         config = self._engine.vllm_config
@@ -148,38 +146,6 @@ class Engine:
             first_token=None if first is None else first - seat.taken,
             prompt_tokens=len(seat.flight.prompt),
         )
-
-
-def _start(name: str, arguments: Mapping[str, Any], log: int) -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a run that turns warnings into errors must not trip over vLLM's own
-            return _create(arguments)
-    except Exception as error:
-        raise vllm_failure.fail_start(name, error, vllm_log.last_error(log)) from error
-
-
-def _create(arguments: Mapping[str, Any]) -> Any:
-    from vllm.engine.arg_utils import EngineArgs  # noqa: PLC0415 - heavy
-    from vllm.usage.usage_lib import UsageContext  # noqa: PLC0415
-    from vllm.v1.engine.llm_engine import LLMEngine  # noqa: PLC0415
-
-    try:
-        # As vLLM's own `LLM` does: in any other context it takes the small batches of a server.
-        return LLMEngine.from_engine_args(EngineArgs(**arguments), UsageContext.LLM_CLASS)
-    except Exception as error:
-        _clear(error)
-        raise
-
-
-def _clear(error: Exception) -> None:
-    """Free what a failed start leaves: its memory, and the sockets to its processes, which vLLM 0.32 forgets."""
-    for frame, _ in walk_tb(error.__traceback__):
-        context = getattr(frame.f_locals.get("self"), "ctx", None)
-        if context is not None:
-            context.destroy(linger=0)
-    clear_frames(error.__traceback__)
-    gc.collect()
 
 
 def _is_fatal(error: Exception) -> bool:

@@ -18,6 +18,18 @@ ON_CPU = {
 }
 
 
+INSIDE = {  # what patches need: the core in this process, and a model runner that tells the rows of a step
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_USE_V2_MODEL_RUNNER": "0",
+}
+
+
+def keep_inside() -> None:
+    """Let engines that start from now on be within reach of patches, unless the environment says otherwise."""
+    for name, value in INSIDE.items():
+        os.environ.setdefault(name, value)
+
+
 def installed_version() -> str:
     """The version of vLLM, under either name of its distribution."""
     try:

@@ -1,0 +1,86 @@
+"""All that may hook a running vLLM engine, for a comparison of before and after."""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from types import FunctionType
+from typing import Any
+
+HOOKS = (  # of torch's modules
+    "_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks", "_state_dict_hooks",
+    "_load_state_dict_pre_hooks",
+)  # fmt: skip
+METHODS = (FunctionType, staticmethod, classmethod, property)
+
+
+def find_traces(engine: Any, runner: Any) -> dict[str, Any]:
+    """What runs in a step, by name: modules and their hooks, methods of objects and classes, functions of modules."""
+    network, sampler = runner.get_model(), runner.sampler
+    modules = [*_named("model", network), *_named("sampler", sampler)]
+    objects = dict(_objects(engine, runner))
+    kinds = {kind for each in [*objects.values(), *(module for _, module in modules)] for kind in type(each).__mro__}
+    return {
+        **dict(modules),
+        **objects,
+        **{trace: hook for name, module in modules for trace, hook in _hooks(name, module)},
+        **{trace: value for name, owner in [*modules, *objects.items()] for trace, value in _own(name, owner)},
+        **dict(_methods(kinds)),
+        **dict(_functions(kinds)),
+    }
+
+
+def name_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> frozenset[str]:
+    """What is there now and was not, and what is gone."""
+    new = {f"{name} is {_describe(found)}" for name, found in now.items() if before.get(name) is not found}
+    return frozenset(new | {f"{name} is gone" for name in before.keys() - now.keys()})
+
+
+def _objects(engine: Any, runner: Any) -> Iterator[tuple[str, Any]]:
+    """The living objects around a runner; some of them only where they are in this process."""
+    yield from (("runner", runner), ("runner.sampler", runner.sampler), ("runner.input_batch", runner.input_batch))
+    core = getattr(getattr(engine, "engine_core", None), "engine_core", None)
+    executor = getattr(engine, "model_executor", None)
+    around = {
+        "engine": engine,
+        "engine.engine_core": core,
+        "scheduler": getattr(core, "scheduler", None),
+        "executor": executor,
+        "worker": getattr(getattr(executor, "driver_worker", None), "worker", None),
+    }
+    yield from ((name, each) for name, each in around.items() if each is not None)
+
+
+def _named(root: str, module: Any) -> list[tuple[str, Any]]:
+    return [(f"{root}.{name}" if name else root, each) for name, each in module.named_modules()]
+
+
+def _hooks(name: str, module: Any) -> Iterator[tuple[str, Any]]:
+    for kind in HOOKS:
+        for key, hook in getattr(module, kind, {}).items():
+            yield f"{name}.{kind.strip('_')} {key}", hook
+
+
+def _own(name: str, owner: Any) -> Iterator[tuple[str, Any]]:
+    """What an object can call without its class."""
+    for attribute, value in vars(owner).items():
+        if callable(value):
+            yield f"{name}.{attribute}", value
+
+
+def _methods(kinds: Iterable[type]) -> Iterator[tuple[str, Any]]:
+    for kind in kinds:
+        for name, value in vars(kind).items():
+            if isinstance(value, METHODS):
+                yield f"{kind.__module__}.{kind.__qualname__}.{name}", value
+
+
+def _functions(kinds: Iterable[type]) -> Iterator[tuple[str, Any]]:
+    """What vLLM's modules call by a global name."""
+    for module in {kind.__module__ for kind in kinds if kind.__module__.startswith("vllm.")}:
+        for name, value in vars(sys.modules[module]).items():
+            if isinstance(value, FunctionType):
+                yield f"{module}.{name}", value
+
+
+def _describe(found: Any) -> str:
+    name = getattr(found, "__qualname__", None) or type(found).__qualname__
+    return f"{getattr(found, '__module__', None) or type(found).__module__}.{name}"
