@@ -37,15 +37,23 @@ def resolve(name: str, args: Mapping[str, str]) -> PatchSpec:
 
 def make(spec: PatchSpec) -> Patch:
     """A new patch. Raises UsageError where its arguments do not fit, or it is no patch."""
-    try:
-        made = find(spec.name)(**{name: parse(text) for name, text in spec.args.items()})
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"--patch {spec.name}: {error}; see --passatk-patch-args") from error
-    if not isinstance(made, Patch):
-        raise UsageError(
-            f"--patch {spec.name} is a {type(made).__name__}, and no pytest_passatk.Patch: derive it from one"
-        )
-    return made
+    return maker_of(spec)()
+
+
+def maker_of(spec: PatchSpec) -> Callable[[], Patch]:
+    """What makes new patches, each raising as `make` does; found once. Raises UsageError where there is none."""
+    found, args = find(spec.name), {name: parse(text) for name, text in spec.args.items()}
+
+    def make_one() -> Patch:
+        try:
+            made = found(**args)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"--patch {spec.name}: {error}; see --passatk-patch-args") from error
+        if not isinstance(made, Patch):
+            raise UsageError(f"--patch {spec.name} makes a {type(made).__name__}: derive it from pytest_passatk.Patch")
+        return made
+
+    return make_one
 
 
 def find(name: str) -> Callable[..., Any]:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TypeVar
 
 from pytest_passatk.core.patch import Patch, PatchSpec
-from pytest_passatk.patches.registry import make
+from pytest_passatk.patches.registry import maker_of
 from pytest_passatk.stress.alarm import Alarm, Oracle
 from pytest_passatk.stress.case import Finding, examine
 from pytest_passatk.stress.fitting import within
@@ -37,10 +37,11 @@ class Bench:
     def __init__(self, runtime: Runtime, spec: PatchSpec | None) -> None:
         self.runtime = runtime
         self.spec = spec
+        self._make = maker_of(spec) if spec else None
         self._forks = can_fork(runtime.live.device)
         self._solos: dict[Planned, Solo] = {}
         self._findings: dict[Schedule, Finding] = {}
-        self.layers = self.apart(partial(_layers_of, runtime, spec)) or WATCH
+        self.layers = self.apart(partial(_layers_of, runtime, self._make or Patch)) or WATCH
 
     def examine(self, schedule: Schedule) -> Finding:
         """What the oracles say of a schedule; the same one is played once."""
@@ -62,7 +63,7 @@ class Bench:
         except (CrashedError, HungError) as error:
             return Finding((_obituary(error),), at_fault="runtime")
         try:
-            return self.apart(partial(examine, self.runtime, self.spec, schedule, self._solos, self.layers))
+            return self.apart(partial(examine, self.runtime, self._make, schedule, self._solos, self.layers))
         except (CrashedError, HungError) as error:
             return Finding((_obituary(error),), at_fault=self._blame(schedule))
 
@@ -80,9 +81,9 @@ class Bench:
             self._solos |= self.apart(partial(run_alone, self.runtime, missing, self.layers))
 
 
-def _layers_of(runtime: Runtime, spec: PatchSpec | None) -> tuple[str, ...]:
+def _layers_of(runtime: Runtime, make: Callable[[], Patch]) -> tuple[str, ...]:
     """The taps of a patch, once it has attached itself and let go."""
-    patch = make(spec) if spec else Patch()
+    patch = make()
     with runtime.attached(patch, Witness(patch)):
         return patch.layers
 

@@ -1,13 +1,12 @@
 """One case: a schedule played without and with a patch, and all that the oracles have to say."""
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytest_passatk.core.errors import UsageError
-from pytest_passatk.core.patch import Claim, Patch, PatchSpec, StepView
-from pytest_passatk.patches.registry import make
+from pytest_passatk.core.patch import Claim, Patch, StepView
 from pytest_passatk.stress import oracles
 from pytest_passatk.stress.alarm import Alarm, Oracle
 from pytest_passatk.stress.coverage import Coverage, cover
@@ -50,13 +49,17 @@ class Seen:
 
 
 def examine(
-    runtime: Runtime, spec: PatchSpec | None, schedule: Schedule, found: Mapping[Planned, Solo], watch: tuple[str, ...]
+    runtime: Runtime,
+    make: Callable[[], Patch] | None,
+    schedule: Schedule,
+    found: Mapping[Planned, Solo],
+    watch: tuple[str, ...],
 ) -> Finding:
     """Play a schedule without the patch, with it, and with its scratch filled; the first of them to go wrong is it.
 
     Args:
         runtime: to play on.
-        spec: of the patch; `None` leaves it at the runtime's own control.
+        make: gives a new patch; `None` leaves it at the runtime's own control.
         schedule: that fits the runtime.
         found: what its requests come to alone.
         watch: layers whose rows are part of the control.
@@ -66,14 +69,14 @@ def examine(
     faults = control.alarms or tuple(_check_control(schedule, control, solos, runtime.tolerance))
     if faults or control.play is None:
         return _finding(control, schedule, faults, at_fault="runtime")
-    if spec is None:
+    if make is None:
         return _finding(control, schedule, ())
     seen = control
     for poisoned in (False, True):
-        seen = _watch(runtime, make(spec), schedule, poisoned=poisoned)
+        seen = _watch(runtime, make(), schedule, poisoned=poisoned)
         alarms = (*seen.alarms, *_check_patched(seen, control.play, solos, runtime.tolerance))
         if not alarms and seen.play and not poisoned and seen.patch.claim is not Claim.SAME_TOKENS:
-            again = _watch(runtime, make(spec), schedule)
+            again = _watch(runtime, make(), schedule)
             alarms = (*again.alarms, *(oracles.check_repeat(seen.play, again.play) if again.play else ()))
         if alarms:
             return _finding(seen, schedule, tuple(replace(each, poisoned=poisoned) for each in alarms))
