@@ -1,7 +1,5 @@
 """The distillers of ESamp: one a slot, stacked, so that any number of them predicts or trains in one go."""
 
-from collections.abc import Callable
-
 from pytest_passatk.core.patch import Live, Tensor
 from pytest_passatk.patches import esamp_distiller as distiller
 from pytest_passatk.patches.esamp_distiller import Weights
@@ -15,11 +13,10 @@ class Bank:
     Args:
         live: the engine, for width, dtype and device.
         knobs: the settings.
-        start: the weights of a new distiller, by its name.
     """
 
-    def __init__(self, live: Live, knobs: Knobs, start: Callable[[str], Weights]) -> None:
-        self._start, self._layernorm = start, knobs.layernorm
+    def __init__(self, live: Live, knobs: Knobs) -> None:
+        self._layernorm = knobs.layernorm
         rank = knobs.rank_for(live.hidden)
         self.weights = distiller.zeros(0, live.hidden, rank, live.dtype, live.device)
         self.optimizer: Optimizer = (
@@ -33,16 +30,12 @@ class Bank:
             self.weights = Weights(*(_longer(part, more) for part in self.weights))
             self.optimizer.state = [_longer(part, more) for part in self.optimizer.state]
 
-    def reset(self, slot: int, name: str) -> None:
-        """Put a new distiller into a slot."""
-        self.put(slot, self._start(name))
-        for part in self.optimizer.state:
-            part[slot].zero_()
-
     def put(self, slot: int, weights: Weights) -> None:
-        """Give a slot these weights (of one slot)."""
+        """Put a new distiller into a slot, with these weights (of one slot)."""
         for part, value in zip(self.weights, weights, strict=True):
             part[slot].copy_(value[0])
+        for part in self.optimizer.state:
+            part[slot].zero_()
 
     def predict(self, where: Tensor, rows: Tensor) -> Tensor:
         """D of rows: slots × rows × hidden, for the slots of these numbers."""

@@ -6,8 +6,9 @@ from pytest_passatk.core.patch import Live, StepView, Tensor
 from pytest_passatk.patches.esamp_bank import Bank
 from pytest_passatk.patches.esamp_groups import EVERYBODY, Groups, group, leaders
 from pytest_passatk.patches.esamp_guidance import Guidance
-from pytest_passatk.patches.esamp_init import starter
+from pytest_passatk.patches.esamp_init import factorised, starter
 from pytest_passatk.patches.esamp_knobs import Knobs
+from pytest_passatk.patches.esamp_ridge import Ridge
 from pytest_passatk.patches.esamp_scratch import Scratch
 from pytest_passatk.patches.esamp_slots import Slots
 
@@ -29,7 +30,9 @@ class Learner:
         self._knobs, self._inference = knobs, torch.inference_mode
         with self._inference(False):
             self.scratch = Scratch(live, (knobs.source, knobs.target))
-            self.bank = Bank(live, knobs, starter(live, knobs))
+            self.bank = Bank(live, knobs)
+            self._start = starter(live, knobs)
+            self._ridge = Ridge() if knobs.init == "ridge_svd" else None
             self.slots = Slots(1 if knobs.shared else knobs.slots)
             self._guidance = Guidance(live, knobs.beta) if knobs.beta else None
             if knobs.shared:
@@ -70,7 +73,17 @@ class Learner:
         with self._inference(False):
             groups = group(self.scratch.rows, self._pupils(), shared=self._knobs.shared)
             source, target = (self._rows(layer, groups) for layer in (self._knobs.source, self._knobs.target))
-            return self.bank.train(self._slots_of(groups), source, target, self._numbers(groups.sizes))
+            losses = self.bank.train(self._slots_of(groups), source, target, self._numbers(groups.sizes))
+            if self._ridge:
+                self._regress(self._ridge, groups, source, target)
+            return losses
+
+    def _regress(self, ridge: Ridge, groups: Groups, source: Tensor, target: Tensor) -> None:
+        """Begin anew from a regression, for each distiller that has seen enough for one."""
+        for name, size, inputs, outputs in zip(groups.names, groups.sizes, source, target, strict=True):
+            slot = self.slots[name]
+            if factors := ridge.note(slot, inputs[:size], outputs[:size]):
+                self.bank.put(slot, factorised(self._start(name), *factors))
 
     def _pupils(self) -> list[int]:
         """The rows to train on; one that is only read again, after a preemption, was trained on before."""
@@ -85,7 +98,9 @@ class Learner:
         fresh = self.slots.place(prompts, present)
         self.bank.resize(self.slots.count)
         for prompt, slot in fresh.items():
-            self.bank.reset(slot, prompt)
+            self.bank.put(slot, self._start(prompt))
+            if self._ridge:
+                self._ridge.forget(slot)
 
     def _rows(self, layer: str, groups: Groups) -> Tensor:
         """Rows of a layer: distillers × rows × hidden."""

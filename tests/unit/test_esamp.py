@@ -495,3 +495,63 @@ def test_a_step_before_it_is_attached_is_an_error_of_the_runtime() -> None:
     assert patch.buffers() == {}
     with pytest.raises(RuntimeError, match="before the patch was attached"):
         patch.begin_step(StepView(0, 0, ()))
+
+
+class Mlp(torch.nn.Module):  # type: ignore[misc]
+    def __init__(self, *, merged: bool) -> None:
+        super().__init__()
+        gate, up = tensor("gate", 24, HIDDEN), tensor("up", 24, HIDDEN)
+        self.down_proj = linear(tensor("down", HIDDEN, 24))
+        if merged:
+            self.gate_up_proj = linear(torch.cat([gate, up]))
+        else:
+            self.gate_proj, self.up_proj = linear(gate), linear(up)
+
+
+def linear(weight: Any) -> Any:
+    made = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    made.weight.data.copy_(weight)
+    return made
+
+
+def network(*, merged: bool) -> Any:
+    block = torch.nn.Module()
+    block.mlp = Mlp(merged=merged)
+    return torch.nn.ModuleDict({"layers": torch.nn.ModuleList([torch.nn.Module(), block])})
+
+
+@pytest.mark.parametrize("merged", [True, False])
+def test_a_distiller_can_start_as_the_feed_forward_network_with_half_of_its_gate(merged: bool) -> None:
+    x = tensor("x", 1, 3, HIDDEN)
+    half = tensor("down", HIDDEN, 24) @ (tensor("gate", 24, HIDDEN) + tensor("up", 24, HIDDEN)) / 2
+    engine = live(network=network(merged=merged))
+    with attached(engine, init="ffn_fast_svd", layernorm=False, rank=HIDDEN) as patch:
+        assert patch.learner is not None
+        got = predict(patch.learner.bank.weights, x, layernorm=False)
+    torch.testing.assert_close(got, x + x @ half.T, rtol=1e-4, atol=1e-4)
+
+
+def test_a_network_without_a_feed_forward_network_to_start_from_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"init=ffn_fast_svd reads .* of layers.-1.mlp, and this tensor network"):
+        load(init="ffn_fast_svd").attach(live()).__enter__()
+
+
+@pytest.mark.parametrize(("mode", "count", "last"), [("shared", 16, 1), ("bank", 1, 3)])
+def test_a_distiller_can_start_anew_from_a_ridge_regression(mode: str, count: int, last: int) -> None:
+    knobs: dict[str, Any] = {"mode": mode, "layernorm": False, "rank": HIDDEN}
+    rows = [decoding(*(f"a{at}" for at in range(count)), at=step) for step in range(last + 2)]
+    with attached(init="ridge_svd", **knobs) as patch, attached(**knobs) as plain:
+        run(patch, *rows[:last])
+        run(plain, *rows[:last])
+        name = "" if mode == "shared" else "a"
+        assert same(weights(patch, name), weights(plain, name))
+        run(patch, rows[last])
+        seen = rows[: last + 1]
+        x, t = (torch.cat([states(each, layer) for each in seen]) for layer in (SOURCE, TARGET))
+        ridge = torch.linalg.solve(x.T @ x + 0.01 * len(x) * torch.eye(HIDDEN), x.T @ (t - x))
+        got = Weights(*(part.unsqueeze(0) for part in weights(patch, name)[:6]))
+        new = tensor("new", 1, 3, HIDDEN)
+        torch.testing.assert_close(predict(got, new, layernorm=False), new + new @ ridge, rtol=1e-3, atol=1e-3)
+        assert all(part.eq(0).all() for part in weights(patch, name)[6:])
+        run(patch, rows[last + 1])
+        assert not same(got, [part.unsqueeze(0) for part in weights(patch, name)[:6]])
