@@ -7,6 +7,7 @@ nothing, or where a request comes back; each classic brings one of these about i
 from collections.abc import Iterable
 from dataclasses import replace
 
+from pytest_passatk.stress.fitting import within
 from pytest_passatk.stress.schedule import Draw, Planned, Schedule
 
 PROMPTS = (5, 8, 3)  # tokens in the prompts of problems 0, 1, 2, 3, …: unequal, so that packed rows are offset
@@ -71,35 +72,8 @@ def fit(schedule: Schedule, *, context: int, chunks_seeded: bool, arms: int = 1)
     Args:
         schedule: any; one that fits stays as it is, but for the adapters.
         context: the most tokens of a request, at least 2: prompts and lengths are cut to it.
-        chunks_seeded: where false, requests whose prompt may be read in parts are made greedy.
+        chunks_seeded: where false, requests are made greedy if a prompt may be read in parts.
         arms: how many adapters there are; request i is answered by adapter i modulo this.
     """
-    spread = (replace(each, arm=at % arms) for at, each in enumerate(schedule.requests))
-    cut = replace(schedule, requests=tuple(_cut(each, context) for each in spread))
-    return cut if chunks_seeded or not parted(cut) else _greedy(cut)
-
-
-def reads(request: Planned) -> int:
-    """How many tokens a request may have to read in one step: after a preemption, all but the last one."""
-    return request.prompt + request.length - 1
-
-
-def parted(schedule: Schedule) -> bool:
-    """Whether a prompt may be read in parts.
-
-    The budget of a step is shared by all requests. It cuts no prompt where it holds all of them at once, with what is
-    generated where requests may have to read that again.
-    """
-    if schedule.budget is None:
-        return False
-    again = schedule.blocks is not None
-    return schedule.budget < sum(reads(each) if again else each.prompt for each in schedule.requests)
-
-
-def _greedy(schedule: Schedule) -> Schedule:
-    return replace(schedule, requests=tuple(replace(each, draw=GREEDY) for each in schedule.requests))
-
-
-def _cut(request: Planned, context: int) -> Planned:
-    prompt = min(request.prompt, context - 1)
-    return replace(request, prompt=prompt, length=min(request.length, context - prompt))
+    spread = tuple(replace(each, arm=at % arms) for at, each in enumerate(schedule.requests))
+    return within(replace(schedule, requests=spread), context=context, chunks_seeded=chunks_seeded)

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_passatk.stress.classics import CLASSICS, fit, parted
+from pytest_passatk.stress.classics import CLASSICS, fit
+from pytest_passatk.stress.fitting import needs, parted, valid
 from pytest_passatk.stress.schedule import BLOCK, Draw, Planned, Schedule
 
 BY_NAME = {each.name: each for each in CLASSICS}
@@ -54,8 +55,17 @@ def test_preemption_outgrows_its_blocks_which_hold_the_prompts_and_any_request_a
     classic = BY_NAME["preemption"]
     assert classic.blocks is not None
     assert sum(-(-each.prompt // BLOCK) for each in classic.requests) <= classic.blocks
-    assert sum(-(-(each.prompt + each.length) // BLOCK) for each in classic.requests) > classic.blocks
-    assert max(-(-(each.prompt + each.length) // BLOCK) for each in classic.requests) <= classic.blocks
+    assert sum(needs(each) for each in classic.requests) > classic.blocks
+    assert valid(classic)
+
+
+@pytest.mark.parametrize(("prompt", "length", "blocks"), [(1, 1, 1), (31, 1, 1), (31, 2, 2), (28, 40, 3)])
+def test_a_schedule_is_valid_if_each_request_alone_finds_enough_blocks(prompt: int, length: int, blocks: int) -> None:
+    requests = (Planned(1, 1), Planned(prompt, length), Planned(prompt, length))
+    assert valid(Schedule(requests, blocks=blocks))
+    assert not valid(Schedule(requests, blocks=blocks - 1))
+    assert not valid(Schedule(requests, slots=0))
+    assert not valid(Schedule(requests, budget=0))
 
 
 def test_a_row_that_fills_a_hole_is_drawn_differently_from_the_one_that_was_there() -> None:

@@ -1,0 +1,192 @@
+"""Schedules for Hypothesis: all that a scheduler may do to a batch, and the smaller relatives of one that failed.
+
+Alternatives are ordered so that Hypothesis' simplest is ours: one greedy request of one token and one token's prompt,
+at step 0, with room for all. Prompts and ways to draw come from small pools, so that a request's run alone, to which
+the suite holds it, can be used for many schedules.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pytest_passatk.stress.fitting import needs, within
+from pytest_passatk.stress.schedule import Draw, Planned, Schedule
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+PROMPTS = (1, 3, 5, 8, 17, 40)
+DRAWS = (
+    Draw(),
+    Draw(temperature=1.0, seed=1),
+    Draw(temperature=0.8, top_p=0.95, seed=2),
+    Draw(temperature=1.0, min_p=0.02, seed=3),
+    Draw(temperature=1.0, min_p=0.5, seed=4),
+    Draw(temperature=0.8, top_k=5, seed=5),
+)
+MOST = 12  # requests
+SHORT, LONG = 12, 40  # the longest completion; long ones outgrow blocks of the cache
+LATEST = 12  # the latest step at which a request of a wave arrives
+PROBLEMS = 4
+BUDGETS = (64, 32, 16, 8, 5, 3, 2, 1)
+PARTS = 40  # a budget takes about this many steps to read the prompts, at most
+STAY = 64  # times as likely as each smaller value is the one that a relative has from its schedule
+
+Choose: TypeAlias = Callable[[Any], Any]
+"""Hypothesis' `draw`; it gives a value of a strategy."""
+
+
+def schedules(*, context: int, chunks_seeded: bool, arms: int = 1) -> "SearchStrategy[Schedule]":
+    """Valid schedules for a runtime; see there for the arguments."""
+    from hypothesis import strategies as st  # noqa: PLC0415 - heavy
+
+    return st.composite(_schedule)(context, chunks_seeded, arms)
+
+
+def relatives(schedule: Schedule) -> "SearchStrategy[Schedule]":
+    """A schedule, and smaller ones: fewer, shorter, earlier requests, with less that is special about them.
+
+    The largest is the schedule itself, and it is likely, so that a search finds what failed again and then shrinks it.
+    Where the schedule is valid, they are.
+    """
+    from hypothesis import strategies as st  # noqa: PLC0415 - heavy
+
+    return st.composite(_relative)(schedule)
+
+
+def _schedule(choose: Choose, context: int, chunks_seeded: bool, arms: int) -> Schedule:
+    from hypothesis import strategies as st  # noqa: PLC0415 - heavy
+
+    longest = choose(st.sampled_from((SHORT, SHORT, LONG)))
+    requests = _ordered(choose, choose(st.lists(_request(choose, longest, arms), min_size=1, max_size=MOST)))
+    slots = choose(_rarely(st.integers(1, 4)))
+    budget = choose(_rarely(st.sampled_from(_budgets(requests))))
+    bare = within(Schedule(requests, slots, budget), context=context, chunks_seeded=True)
+    waves = _second_wave(choose, bare)
+    blocks = _blocks(choose, waves.requests) if longest == LONG else None
+    return within(replace(waves, blocks=blocks), context=context, chunks_seeded=chunks_seeded)
+
+
+def _rarely(strategy: Any) -> Any:
+    """Nothing, or one time in three a value."""
+    from hypothesis import strategies as st  # noqa: PLC0415 - heavy
+
+    return st.one_of(st.none(), st.none(), strategy)
+
+
+def _request(choose: Choose, longest: int, arms: int) -> "SearchStrategy[Planned]":
+    """A request of a schedule; what is special about requests is chosen for the schedule first."""
+    from hypothesis import strategies as st  # noqa: PLC0415 - heavy
+
+    latest = choose(st.sampled_from((0, 0, LATEST)))
+    draws = choose(st.sampled_from((DRAWS[:1], DRAWS)))
+    aborted = choose(st.sampled_from((False, False, True)))
+    planned = st.builds(
+        Planned,
+        prompt=st.sampled_from(PROMPTS),
+        length=st.integers(1, longest),
+        arrival=st.integers(0, latest),
+        abort=st.none(),
+        problem=st.integers(0, PROBLEMS - 1),
+        draw=st.sampled_from(draws),
+        arm=st.integers(0, arms - 1),
+    )
+    return st.builds(_aborted, planned, _rarely(st.integers(1, 8)) if aborted else st.none())
+
+
+def _aborted(request: Planned, patience: int | None) -> Planned:
+    """The request, taken back so many steps after it came."""
+    return replace(request, abort=None if patience is None else request.arrival + patience)
+
+
+def _ordered(choose: Choose, requests: Sequence[Planned]) -> tuple[Planned, ...]:
+    """The requests with their lengths as they are, rising or falling: the first to come ends first, or last."""
+    from hypothesis import strategies as st  # noqa: PLC0415 - heavy
+
+    order = choose(st.sampled_from(("any", "rising", "falling")))
+    lengths = [each.length for each in requests]
+    if order != "any":
+        lengths.sort(reverse=order == "falling")
+    return tuple(replace(each, length=length) for each, length in zip(requests, lengths, strict=True))
+
+
+def _budgets(requests: Sequence[Planned]) -> tuple[int, ...]:
+    prompts = sum(each.prompt for each in requests)
+    return tuple(budget for budget in BUDGETS if budget * PARTS >= prompts)
+
+
+def _second_wave(choose: Choose, schedule: Schedule) -> Schedule:
+    """Some of the requests once all others must be done; the batch drains to nothing in between."""
+    from hypothesis import strategies as st  # noqa: PLC0415 - heavy
+
+    requests = schedule.requests
+    count = choose(_rarely(st.integers(1, max(1, len(requests) - 1)))) or 0
+    if not count or len(requests) == 1:
+        return schedule
+    first, second = requests[:-count], requests[-count:]
+    gap = _drained(first, schedule.slots, schedule.budget)
+    return replace(schedule, requests=first + tuple(_later(each, gap) for each in second))
+
+
+def _drained(requests: Sequence[Planned], slots: int | None, budget: int | None) -> int:
+    """A step at which all of these requests are done: a bound of list scheduling (Graham 1966), one token a step."""
+    longest = max(each.length for each in requests)
+    last = max(each.arrival for each in requests)
+    served = sum(each.length for each in requests) // slots if slots else 0
+    read = sum(each.prompt + each.length for each in requests) // budget + len(requests) if budget else 0
+    return last + longest + served + read
+
+
+def _later(request: Planned, steps: int) -> Planned:
+    abort = None if request.abort is None else request.abort + steps
+    return replace(request, arrival=request.arrival + steps, abort=abort)
+
+
+def _blocks(choose: Choose, requests: Sequence[Planned]) -> int | None:
+    """Blocks for the longest request alone, and for at most half of them together; or enough."""
+    from hypothesis import strategies as st  # noqa: PLC0415 - heavy
+
+    least = max(map(needs, requests))
+    tight = st.integers(least, max(least, sum(map(needs, requests)) // 2))
+    chosen: int | None = choose(st.one_of(st.none(), tight, tight, tight))
+    return chosen
+
+
+def _relative(choose: Choose, schedule: Schedule) -> Schedule:
+    kept = [each for each in schedule.requests if _at_most(choose, 1)] or list(schedule.requests[:1])
+    start = min(each.arrival for each in kept) if not _at_most(choose, 1) else 0
+    smaller = replace(
+        schedule,
+        requests=tuple(_smaller(choose, _later(each, -start)) for each in kept),
+        slots=_or_none(choose, schedule.slots),
+        budget=_or_none(choose, schedule.budget),
+        blocks=_or_none(choose, schedule.blocks),
+    )
+    return smaller if smaller == schedule else replace(smaller, name="")
+
+
+def _smaller(choose: Choose, request: Planned) -> Planned:
+    prompts = (*(size for size in PROMPTS if size < request.prompt), request.prompt)
+    arrival = _at_most(choose, request.arrival)
+    patience = None if request.abort is None else _or_none(choose, request.abort - request.arrival)
+    draw = request.draw if request.draw == DRAWS[0] or _at_most(choose, 1) else DRAWS[0]
+    smaller = Planned(
+        prompt=prompts[_at_most(choose, len(prompts) - 1)],
+        length=1 + _at_most(choose, request.length - 1),
+        arrival=arrival,
+        problem=_at_most(choose, request.problem),
+        draw=draw,
+        arm=_at_most(choose, request.arm),
+    )
+    return _aborted(smaller, patience)
+
+
+def _or_none(choose: Choose, value: int | None) -> int | None:
+    return None if value is None or not _at_most(choose, 1) else value
+
+
+def _at_most(choose: Choose, most: int) -> int:
+    """A value from 0 to `most`, mostly `most`."""
+    from hypothesis import strategies as st  # noqa: PLC0415 - heavy
+
+    return min(most, choose(st.integers(0, STAY * most))) if most else 0
