@@ -103,6 +103,8 @@ class ESamp(Patch):
         self.learner: Learner | None = None
         self.losses: Tensor | None = None
         self._counts: Counter[str] = Counter()
+        self._names = ["steps", "decode_rows", "layer_calls"]
+        self._names += ["updates"] * knobs.training + ["predictions", "guided_rows"] * bool(knobs.beta)
 
     @contextmanager
     def attach(self, live: Live) -> Iterator[None]:
@@ -139,7 +141,7 @@ class ESamp(Patch):
     def end_step(self) -> None:
         """Learn from the step."""
         learner = self._attached
-        if self.knobs.training and learner.can_train:
+        if self.knobs.training and learner.scratch.complete:
             self.losses = learner.train()
             self._counts.update(updates=1)
         learner.scratch.drop()
@@ -149,8 +151,8 @@ class ESamp(Patch):
         return self.learner.scratch.buffers() if self.learner else {}
 
     def counters(self) -> Mapping[str, int]:
-        """Steps, rows that decode, layers seen, updates; with guidance also the steps and rows that were guided."""
-        return dict(self._counts)
+        """Steps, rows that decode, layers seen; updates where it trains; steps and rows guided where it guides."""
+        return {name: self._counts[name] for name in self._names}
 
     @property
     def _attached(self) -> Learner:

@@ -63,15 +63,12 @@ class Learner:
         predicted = self.bank.predict(self._slots_of(groups), self._rows(self._knobs.source, groups))
         return predicted.flatten(0, 1).index_select(0, self._numbers([groups.places[at] for at in whose]))
 
-    @property
-    def can_train(self) -> bool:
-        """Whether both layers were seen for rows behind which a token was drawn."""
-        return self.scratch.complete and bool(self._pupils())
-
     def train(self) -> Tensor:
         """Update the distillers of these rows once; returns their losses, in the order of their names."""
         with self._inference(False):
-            groups = group(self.scratch.rows, self._pupils(), shared=self._knobs.shared)
+            rows = self.scratch.rows
+            pupils = leaders(rows).values() if self._knobs.leaders_train else range(len(rows))
+            groups = group(rows, pupils, shared=self._knobs.shared)
             source, target = (self._rows(layer, groups) for layer in (self._knobs.source, self._knobs.target))
             losses = self.bank.train(self._slots_of(groups), source, target, self._numbers(groups.sizes))
             if self._ridge:
@@ -84,15 +81,6 @@ class Learner:
             slot = self.slots[name]
             if factors := ridge.note(slot, inputs[:size], outputs[:size]):
                 self.bank.put(slot, factorised(self._start(name), *factors))
-
-    def _pupils(self) -> list[int]:
-        """The rows to train on; one that is only read again, after a preemption, was trained on before."""
-        rows = self.scratch.rows
-        drawn = [at for at, row in enumerate(rows) if row.samples]
-        if not self._knobs.leaders_train:
-            return drawn
-        first = leaders([rows[at] for at in drawn])
-        return [drawn[at] for at in first.values()]
 
     def _place(self, prompts: Sequence[str] | set[str], present: Sequence[str] | set[str]) -> None:
         fresh = self.slots.place(prompts, present)

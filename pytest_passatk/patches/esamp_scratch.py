@@ -14,7 +14,8 @@ class Scratch:
         layers: those that are tapped.
 
     Attributes:
-        rows: the requests that decode in this step.
+        rows: the requests that decode in this step and draw a token. One that only reads its tokens again, after it was
+            preempted, was here before.
     """
 
     def __init__(self, live: Live, layers: tuple[str, ...]) -> None:
@@ -41,14 +42,15 @@ class Scratch:
     def begin(self, view: StepView) -> None:
         """Note which rows decode. Raises UsageError where there are more than the engine said."""
         self._seen.clear()
-        self.rows = view.decode
+        at = [at for at, row in enumerate(view.rows) if row.phase is Phase.DECODE and row.samples]
+        self.rows = tuple(view.rows[each] for each in at)
         if self.active > self._capacity:
             raise UsageError(
                 f"--patch esamp: {self.active} requests decode in step {view.step}, but the engine was to hold at "
                 f"most {self._capacity}; its runtime gives a wrong Live.capacity"
             )
         self._write(self._packed, [row.row for row in self.rows])
-        self._write(self._requests, [at for at, row in enumerate(view.rows) if row.phase is Phase.DECODE])
+        self._write(self._requests, at)
 
     def take(self, layer: str, output: Tensor) -> None:
         """Copy the rows that decode out of what a layer put out."""

@@ -490,6 +490,27 @@ def test_counters_are_those_of_the_steps() -> None:
     assert patch.counters() == expected
 
 
+def test_counters_are_zero_where_a_layer_is_never_seen() -> None:
+    with attached(training=False) as patch:
+        patch.begin_step(StepView(0, 1, tuple(decoding("a0"))))
+        patch.modify_candidates(tensor("z", 1, VOCABULARY))
+        patch.end_step()
+        expected = {"steps": 1, "decode_rows": 1, "layer_calls": 0, "predictions": 0, "guided_rows": 0}
+        assert patch.counters() == expected
+
+
+def test_a_row_that_is_only_read_again_is_neither_taken_nor_guided_but_counted() -> None:
+    rows = [replace(row, samples=row.request != "a0") for row in decoding("a0", "b0")]
+    with attached() as patch:
+        forward(patch, rows)
+        assert {capture.owners for capture in patch.captured()} == {(("b0", 5),)}
+        logits = tensor("z", 2, VOCABULARY)
+        guided = patch.modify_candidates(logits)
+        assert torch.equal(guided[0], logits[0])
+        assert not torch.equal(guided[1], logits[1])
+        assert patch.counters()["decode_rows"] == 2
+
+
 def test_a_step_before_it_is_attached_is_an_error_of_the_runtime() -> None:
     patch = load()
     assert patch.buffers() == {}
