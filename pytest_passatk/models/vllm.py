@@ -24,6 +24,8 @@ def load(target: str, options: ModelOptions) -> "VllmModel":
     if not find_spec("vllm"):
         raise MissingExtraError(f"vllm:{target}", "vllm", "vllm")
     vllm_setup.check_options(options)
+    if options.patches:
+        vllm_setup.keep_inside()
     source = locate(f"vllm:{target}", target, options.revision)
     return VllmModel(source, locate_adapters(options), options)
 
@@ -45,6 +47,7 @@ class VllmModel(ArmedModel):
     def __init__(self, source: Source, adapters: Mapping[str, Source | None], options: ModelOptions) -> None:
         super().__init__(source, adapters, options)
         self._engine: Engine | None = None
+        self._repeat: int | None = None
 
     def _describe(self, adapter: Source | None) -> ModelInfo:
         quantized = f"{self._options.quantization}/" if self._options.quantization else ""
@@ -72,9 +75,14 @@ class VllmModel(ArmedModel):
                 flights.append(self._admit(request))
             except PassatkError as error:
                 yield admit.abort(request, error)
-        for wave in vllm_arms.waves(flights, apart=self._platform == "cpu"):
+        patches, needed = self._options.patches, max((flight.length for flight in flights), default=None)
+        for wave in vllm_arms.waves(flights, apart=bool(patches) or self._platform == "cpu"):
             try:
-                yield from self._ready(max(flight.length for flight in flights)).sample(wave)
+                self._begin(wave[0].request.repeat)
+                engine = self._ready(needed)
+                if patches:
+                    engine.forget_prompts()
+                yield from engine.sample(wave, patches.get(wave[0].request.arm))
             except ModelError:
                 self.close()  # a broken engine answers nothing more, but another may
                 raise
@@ -84,6 +92,12 @@ class VllmModel(ArmedModel):
         engine, self._engine = self._engine, None
         if engine:
             engine.close()
+
+    def _begin(self, repeat: int) -> None:
+        """Let each of several independent runs have an engine of its own."""
+        if self._repeat not in {None, repeat}:
+            self.close()
+        self._repeat = repeat
 
     @cached_property
     def _platform(self) -> str:

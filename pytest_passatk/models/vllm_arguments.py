@@ -25,6 +25,10 @@ IN_PARTS = {  # what makes vLLM read a prompt in parts
 }  # fmt: skip
 CACHE_TOKENS = 32_768  # on a CPU: room for that many tokens, or for one request if that is more
 LEAST_CACHE, UNKNOWN_CACHE = 64 * 2**20, 256 * 2**20  # bytes
+FOR_PATCHES = {  # what is compiled calls no hook, and a step has to be over before the next one begins
+    "enforce_eager": True,
+    "async_scheduling": False,
+}
 BLOCK = 128  # tokens of the cache that vLLM hands out together on a CPU; one block is never used
 CPU_ROWS = 128  # requests that a CPU runs at once
 CPU_BATCH = 2048  # tokens that a CPU reads in one step, unless a single prompt is longer
@@ -101,7 +105,8 @@ def engine_arguments(setting: Setting, options: ModelOptions) -> dict[str, Any]:
     if options.quantization:
         chosen["quantization"] = "bitsandbytes"
     own = convert({name: text for name, text in options.args.items() if name != "max_model_len"})
-    return chosen | (_on_cpu(setting, own) if setting.platform == "cpu" else {}) | own
+    chosen |= _on_cpu(setting, own) if setting.platform == "cpu" else {}
+    return chosen | (FOR_PATCHES if options.patches else {}) | own
 
 
 def _on_cpu(setting: Setting, own: Mapping[str, Any]) -> dict[str, Any]:

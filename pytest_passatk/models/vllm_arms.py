@@ -1,4 +1,4 @@
-"""The arms of a run in one engine: which adapter answers for which, and which may share a batch."""
+"""The arms of a run in one engine: which adapter answers for which, which may share a batch, and whose turn it is."""
 
 import json
 from collections import defaultdict
@@ -34,17 +34,22 @@ def adapter_requests(adapters: Mapping[str, Source | None]) -> dict[str, Any]:
 
 
 def waves(flights: Iterable[Flight], *, apart: bool) -> list[list[Flight]]:
-    """What may be in the engine at the same time: all of it, or one arm after the other.
+    """What may be in the engine at the same time: all of one run, or one arm of it after the other.
 
     On a CPU, vLLM 0.32 answers requests without an adapter, or with another one, with the adapter that is last in the
-    batch; there arms are kept apart.
+    batch; there arms are kept apart. So they are where one is patched: each arm's speed is its own then. Every second
+    run has its arms the other way round, so that what changes on a machine in the meantime weighs on all alike.
     """
-    if not apart:
-        return [list(flights)]
-    arms: defaultdict[str, list[Flight]] = defaultdict(list)
+    groups: defaultdict[tuple[int, str], list[Flight]] = defaultdict(list)
     for flight in flights:
-        arms[flight.request.arm].append(flight)
-    return list(arms.values())
+        groups[flight.request.repeat, flight.request.arm if apart else ""].append(flight)
+    places = {arm: place for place, arm in enumerate(dict.fromkeys(arm for _, arm in groups))}
+
+    def turn(group: tuple[int, str]) -> tuple[int, int]:
+        repeat, arm = group
+        return repeat, -places[arm] if repeat % 2 else places[arm]
+
+    return [groups[group] for group in sorted(groups, key=turn)]
 
 
 def _rank(adapter: Path) -> int:

@@ -3,15 +3,17 @@
 import gc
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 from pytest_passatk.core.errors import ModelError
+from pytest_passatk.core.patch import PatchSpec
 from pytest_passatk.core.sample import Completion, FinishReason
 from pytest_passatk.models import admit, vllm_failure, vllm_log, vllm_start, vllm_watch
 from pytest_passatk.models.vllm_flight import Flight
+from pytest_passatk.models.vllm_patched import Patched
 
 DEPTH = 8  # requests that the engine gets, for each that it can run at once: its queue is never short, nor long
 
@@ -38,6 +40,9 @@ class Engine:
         adapters: vLLM's own word for the adapter of each arm, or `None`.
         logprobs: whether completions carry their log-probability.
 
+    Attributes:
+        counters: what the last patch says that it did.
+
     Raises:
         ModelError: the engine does not start, or does not take an adapter.
     """
@@ -46,6 +51,8 @@ class Engine:
         self._name = name
         self._adapters = adapters
         self._logprobs = logprobs
+        self.counters: Mapping[str, int] = {}
+        self._patched: Patched | None = None
         self._log = vllm_log.end_of_log()
         self._engine = vllm_start.start(name, arguments, self._log)
         self._first = vllm_watch.watch(self._engine.engine_core)
@@ -54,8 +61,29 @@ class Engine:
         self.length = int(config.model_config.max_model_len)
         self._depth = DEPTH * int(config.scheduler_config.max_num_seqs)
 
-    def sample(self, flights: Iterable[Flight]) -> Iterator[Completion]:
-        """Answer every request, each completion as it finishes. Raises ModelError where the engine breaks."""
+    def sample(self, flights: Iterable[Flight], patch: PatchSpec | None = None) -> Iterator[Completion]:
+        """Answer every request, each completion as it finishes.
+
+        Args:
+            flights: the requests.
+            patch: of the engine meanwhile.
+
+        Raises:
+            ModelError: the engine breaks, or the patch does, or was never active.
+            UsageError: the patch cannot be attached to this engine.
+        """
+        self._patched = patched = Patched(self._engine, patch) if patch else None
+        try:
+            with patched.attached() if patched else nullcontext():
+                yield from self._answer(flights)
+        finally:
+            self._patched = None
+
+    def forget_prompts(self) -> None:
+        """Empty the cache of prompts, so that who comes next does not find what others read."""
+        self._engine.reset_prefix_cache()
+
+    def _answer(self, flights: Iterable[Flight]) -> Iterator[Completion]:
         waiting = deque(enumerate(flights))
         seats: dict[str, Seat] = {}
         try:
@@ -68,7 +96,9 @@ class Engine:
                         yield admit.abort(flight.request, error)
                 for output in self._step():
                     if output.finished:
-                        yield self._complete(seats.pop(output.request_id), output.outputs[0])
+                        completion = self._complete(seats.pop(output.request_id), output.outputs[0])
+                        self._see_active(completion.tokens > 1 or not (waiting or seats))
+                        yield completion
         finally:
             with suppress(Exception):  # an engine that broke may not be able to abort either
                 self._engine.abort_request(list(seats))
@@ -101,15 +131,28 @@ class Engine:
             )  # fmt: skip
         except Exception as error:
             if _is_fatal(error):
-                raise vllm_failure.fail_run(self._name, error, vllm_log.last_error(self._log)) from error
+                raise self._failure(error) from error
             raise RefusedError(f"{request.problem_id}: vLLM does not take the request ({error})") from error
+        if self._patched:
+            self._patched.know(str(name), flight)
         return Seat(flight, taken, str(name))
 
     def _step(self) -> list[Any]:
         try:
             return list(self._engine.step())
         except Exception as error:
-            raise vllm_failure.fail_run(self._name, error, vllm_log.last_error(self._log)) from error
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> ModelError:
+        who = f"{self._name} under {self._patched.name}" if self._patched else self._name
+        return vllm_failure.fail_run(who, error, vllm_log.last_error(self._log))
+
+    def _see_active(self, due: bool) -> None:
+        """See that the patch did something, before what it should have done it to is told."""
+        if self._patched:
+            self.counters = self._patched.counters
+            if due:
+                self._patched.check()
 
     def _params(self, flight: Flight) -> Any:
         """The request's sampling parameters in vLLM's words; one sample a request, as only its last step matters."""

@@ -25,9 +25,13 @@ INSIDE = {  # what patches need: the core in this process, and a model runner th
 
 
 def keep_inside() -> None:
-    """Let engines that start from now on be within reach of patches, unless the environment says otherwise."""
+    """Let engines that start from now on be within reach of patches. Raises UsageError where the environment forbids.
+
+    vLLM reads the environment while it is imported, and when an engine starts.
+    """
     for name, value in INSIDE.items():
-        os.environ.setdefault(name, value)
+        if (found := os.environ.setdefault(name, value)) != value:
+            raise UsageError(f"patch: {name}={found} puts vLLM out of reach of patches; set {name}={value}")
 
 
 def installed_version() -> str:

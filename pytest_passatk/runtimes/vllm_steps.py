@@ -98,7 +98,12 @@ class Steps:
 
     def candidates(self, logits: Tensor) -> Tensor:
         """The logits to sample from."""
-        return self._observer.candidates(logits) if self.view else logits
+        if not self.view:
+            return logits
+        changed = self._observer.candidates(logits)
+        if changed.shape != logits.shape:
+            raise ValueError(f"a patch made {tuple(changed.shape)} candidates of {tuple(logits.shape)}")
+        return changed
 
     def end(self, tokens: Tensor) -> None:
         """The tokens are drawn: requests × 1."""
