@@ -10,8 +10,8 @@ HELP = "measure models x suites x arms, and compare the arms"
 DESCRIPTION = (
     "Measure every model of a file on every suite, all arms of the two in one run of pytest, and print one table: "
     "pass@k with intervals, what each arm changed with verdicts, and tokens/s. The same command goes on where it was "
-    "interrupted. Exit status: 0; 1 where a model on a suite has no figures, or with --fail a gated figure regressed; 2 "
-    "where the file cannot be used."
+    "interrupted. Exit status: 0; 1 where a model on a suite has no figures, or with --fail a gated figure regressed; "
+    "2 where the file cannot be used."
 )
 OWN_STORE = True  # in the folder of the matrix
 

@@ -69,8 +69,8 @@ def read_matrix(file: Path) -> Matrix:
     for kind, entries in (("models", models), ("suites", suites)):
         _refuse_namesakes(f"{file}: [[{kind}]]", [entry.label for entry in entries])
     given = {key: value for key, value in common.items() if key != "out"}
-    options = _options(f"{file}: [matrix]", file, given, own=("out",)) | arms
-    return Matrix(file, _out(file, common), options, models, suites)
+    own = _options(f"{file}: [matrix]", file, given, own=("out",))
+    return Matrix(file, _out(file, common), {**own, **arms}, models, suites)
 
 
 def _out(file: Path, common: Table) -> Path:

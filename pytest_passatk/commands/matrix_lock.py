@@ -30,9 +30,7 @@ def holding(folder: Path) -> Iterator[int | None]:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UsageError(
-                f"{folder}: a run of this matrix is still at work there: wait for it, or end it"
-            ) from error
+            raise UsageError(f"{folder}: a run is still at work there: wait for it, or end it") from error
         yield held
     finally:
         os.close(held)

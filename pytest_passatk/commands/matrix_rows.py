@@ -1,4 +1,4 @@
-"""The rows of a matrix: one a model, suite and arm, from the JSON reports of its cells; docs/json.md describes these."""
+"""The rows of a matrix: one a model, suite and arm, from the JSON reports of its cells (docs/json.md)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -44,8 +44,9 @@ def files_of(words: tuple[str, ...]) -> list[Path]:
 def _module_folder(name: str) -> Path:
     """A package's folder, or a module's file."""
     spec = find_spec(name)
-    folders = (spec.submodule_search_locations if spec else None) or [spec.origin if spec else name]
-    return Path(folders[0] or name)
+    if spec and spec.submodule_search_locations:
+        return Path(spec.submodule_search_locations[0])
+    return Path((spec.origin if spec else None) or name)
 
 
 def _is_left_behind(file: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -28,7 +29,11 @@ def draw(
         color: whether to write ANSI colours.
         glyphs: signs to draw with.
     """
-    things = [*([_table(rows, ks, glyphs)] if rows else []), *_failures(results), *_foot(rows, results)]
+    things: list[RenderableType] = [
+        *([_table(rows, ks, glyphs)] if rows else []),
+        *_failures(results),
+        *_foot(rows, results),
+    ]
     return printed(things, width=width, color=color)
 
 

@@ -1,6 +1,7 @@
 """The words in a matrix's cells, the same on the terminal and in Markdown."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pytest_passatk.commands.matrix_rows import SPEED, Change, Figure, Row
 from pytest_passatk.commands.matrix_runs import Result
@@ -55,7 +56,10 @@ def foot(results: Sequence[Result]) -> Iterator[str]:
         )
         alphas = " or ".join(f"{alpha:g}" for alpha in sorted({policy["alpha"] for policy in policies}))
         compared = sum(bool(report["comparisons"]) for report in reports)
-        yield f"chance of a false alarm {alphas} for each model on each suite, of which {compared} have several arms"
+        yield (
+            f"chance of a false alarm {alphas} for each model on each suite ({compared} with several arms), and so at "
+            f"most {min(1, sum(map(_alpha, reports))):.2g} in the table"
+        )
 
 
 def caveats(rows: Sequence[Row]) -> Iterator[str]:
@@ -65,6 +69,11 @@ def caveats(rows: Sequence[Row]) -> Iterator[str]:
             yield f"{_name(row)}: incomparable: {reason}"
     if partial := [row for row in rows if row.reused]:
         yield f"samples from the store have no part in tokens/s and wall: {', '.join(map(_name, partial))}"
+
+
+def _alpha(report: Mapping[str, Any]) -> float:
+    """The chance of a false alarm in one run; its arms share it."""
+    return max((float(each["policy"]["alpha"]) for each in report["comparisons"]), default=0.0)
 
 
 def _name(row: Row) -> str:
