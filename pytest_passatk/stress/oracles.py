@@ -64,7 +64,7 @@ def check_rows(patch: Patch, log: Log, solos: Mapping[str, Solo], tolerance: flo
             yield _alarm(log, place, f"was captured {count} times")
     for place, row in log.captured:
         request, layer, position = place
-        alone = solos[request].rows.get((layer, position))
+        alone = solos[request].rows.get((layer, position)) if request in solos else None
         if alone is None or alone.shape != row.shape:
             continue
         distance = float((alone.double() - row.double()).abs().max())
