@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 from pytest_passatk.commands.matrix_file import ARMS, OPTION, Entry, Matrix
@@ -54,9 +55,8 @@ class Cell:
 
     @property
     def arms(self) -> int:
-        """How many arms it was asked for."""
-        lists = [text.split(",") for name in ARMS[:2] for text in self.options.get(name, ())]
-        return max(map(len, lists), default=1)
+        """How many arms it was asked for: every adapter with every patch."""
+        return prod(len(text.split(",")) for name in ARMS[:2] for text in self.options.get(name, ()))
 
     def words(self) -> list[str]:
         """The arguments of pytest."""

@@ -45,6 +45,7 @@ def _row(row: Row) -> Mapping[str, Any]:
         "reused": row.reused,
         "changes": [{"k": k, **asdict(found)} for k, found in sorted(row.changes.items())],
         "ratio": asdict(row.ratio) if row.ratio else None,
+        "drift": row.drift,
         "regressed": list(row.regressed),
         "incomparable": list(row.incomparable),
         "notes": list(row.notes),

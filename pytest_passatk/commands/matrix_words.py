@@ -5,8 +5,9 @@ from typing import Any
 
 from pytest_passatk.commands.matrix_rows import SPEED, Change, Figure, Row
 from pytest_passatk.commands.matrix_runs import Result
+from pytest_passatk.gate.drift import ALARM
 from pytest_passatk.report.text import seconds
-from pytest_passatk.report.wording import change, figure
+from pytest_passatk.report.wording import change, equation, figure
 
 NOTHING = "-"
 
@@ -67,6 +68,8 @@ def caveats(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         for reason in row.incomparable:
             yield f"{_name(row)}: incomparable: {reason}"
+        if row.drift is not None and row.drift <= ALARM:
+            yield f"{_name(row)}: its runs differ more than their samples explain, {equation(row.drift)}"
     if partial := [row for row in rows if row.reused]:
         yield f"samples from the store have no part in tokens/s and wall: {', '.join(map(_name, partial))}"
 

@@ -218,7 +218,7 @@ def interval(value: float, spread: float = 0.1) -> dict[str, float]:
 def suite(arm: str | None, one: float, many: float, *, title: str = "quiz", **more: Any) -> dict[str, Any]:
     return {
         "name": f"t.py::test_{title}", "title": f"{title}@{arm}" if arm else title, "arm": arm, "ks": [1, 8],
-        "level": 0.95, "withheld": None, "seconds": 12.34,
+        "level": 0.95, "withheld": None, "repeats": None, "seconds": 12.34,
         "estimates": [{"k": k, "value": v, "run": interval(v)} for k, v in ((1, one), (8, many))],
         "figures": {"tokens_per_second": 427.0, "reused": 0, "sampled": 80}, **more,
     }  # fmt: skip
@@ -232,7 +232,7 @@ def line(k: int, delta: float, decision: str, *, gated: bool = True) -> dict[str
 
 
 def comparison(arm: str, lines: Sequence[Mapping[str, Any]], **more: Any) -> dict[str, Any]:
-    pace = {"metric": "tokens/s", "before": 400.0, "after": 390.0, "loss": 0.025}
+    pace = {"metric": "tokens/s", "before": 400.0, "after": 390.0, "ratio": {"value": 0.975, "interval": None}}
     return {
         "suite": "t.py::test_quiz", "arm": arm, "lines": lines, "pace": [pace], "incomparable": [], "notes": [],
         "policy": {"alpha": 0.01, "level": 0.95},
