@@ -72,7 +72,7 @@ def _fork() -> int:
 def _run(task: Callable[[], Any], write: int, seconds: float) -> NoReturn:
     """In the fork: do the task, hand over what came of it, and end without any clean-up of the parent's."""
     try:
-        faulthandler.disable()  # the parent tells of the end, once, and not for every schedule on the way to the smallest
+        faulthandler.disable()  # the parent tells of the end, and not of every one on the way to the smallest
         gc.disable()  # it would touch, and so copy, every object of the parent
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(int(seconds) + 2)  # where nobody is left to kill it
