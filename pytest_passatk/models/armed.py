@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from pytest_passatk.core.protocols import ModelInfo, ModelOptions
@@ -47,7 +48,9 @@ class ArmedModel(Recorded):
 
     @cached_property
     def _infos(self) -> dict[str, ModelInfo]:
-        return {arm: self._describe(adapter) for arm, adapter in self._adapters.items()}
+        infos = {arm: self._describe(adapter) for arm, adapter in self._adapters.items()}
+        patches = self._options.patches
+        return {arm: replace(info, patch=str(patches[arm])) if arm in patches else info for arm, info in infos.items()}
 
     @abstractmethod
     def _describe(self, adapter: Source | None) -> ModelInfo:

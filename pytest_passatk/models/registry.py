@@ -50,12 +50,25 @@ def load(spec: str, options: ModelOptions) -> Model:
     """The model that a spec names; its weights wait for the first sample.
 
     Raises:
-        UsageError: no such backend, or what it needs is not installed.
+        UsageError: no such backend, what it needs is not installed, or it is to be patched and does not say that it
+            can be (`PATCHABLE`).
         ModelError: the backend is there, but not the model.
     """
-    backend, target = parse(spec)
-    found, target = _find(_engine(spec) if backend == BARE else backend, target)
+    backend, target = backend_of(spec)
+    found, target = _find(backend, target)
+    if options.patches and not getattr(_declaring(backend), "PATCHABLE", False):
+        names = ", ".join(sorted({patch.name for patch in options.patches.values()}))
+        raise UsageError(
+            f"--patch {names}: the backend {backend} has no runtime that can be patched; take one that has, such as "
+            "--model hf:tiny, hf:PATH or vllm:PATH"
+        )
     return cast("Model", found(target, options) if callable(found) else found)
+
+
+def backend_of(spec: str) -> tuple[str, str]:
+    """The backend and the target of a spec, with an engine chosen for one that names none. Raises UsageError."""
+    backend, target = parse(spec)
+    return (_engine(spec), target) if backend == BARE else (backend, target)
 
 
 def is_heavy(spec: str) -> bool:
@@ -106,6 +119,14 @@ def _module(name: str) -> ModuleType | None:
     if module == __name__ or not name.isidentifier() or not find_spec(module):
         return None
     return import_module(module)
+
+
+def _declaring(backend: str) -> ModuleType | None:
+    """The module that says what a backend can do; it has been imported."""
+    if own := _module(backend):
+        return own
+    points = entry_points(group=GROUP, name=backend)
+    return sys.modules.get(next((point.module for point in points), backend))
 
 
 def _foreign(module: str, target: str) -> tuple[Any, str]:

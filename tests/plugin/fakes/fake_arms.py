@@ -11,6 +11,8 @@ from fake_model import FakeModel
 from pytest_passatk.core.protocols import ModelInfo, ModelOptions
 from pytest_passatk.core.sample import Completion, Request
 
+PATCHABLE = True
+
 
 class FakeArms(FakeModel):
     """Answers for each arm; see the module."""
