@@ -101,4 +101,5 @@ class HfModel(ArmedModel):
             context=self._context(),
             ends=ends,
             budget=self._options.batch_tokens,
+            patches=self._options.patches,
         )

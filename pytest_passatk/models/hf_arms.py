@@ -30,6 +30,11 @@ class Arms:
         self.network.eval()
 
     @property
+    def base(self) -> Any:
+        """The network without peft's wrapper, which calls it by another name; adapters stand within its layers."""
+        return self.network.get_base_model() if hasattr(self.network, "get_base_model") else self.network
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The arms, in order."""
         return tuple(self._names)

@@ -33,6 +33,12 @@ def cost(rows: Sequence[Row]) -> int:
     return len(rows) * (max(len(row.prompt) for row in rows) + max(row.limit for row in rows))
 
 
+def capacity(rows: Sequence[Row], budget: int) -> int:
+    """The most of these rows that a batch can hold, also under a smaller budget; at least one."""
+    least = min((len(row.prompt) + row.limit for row in rows), default=1)
+    return max(1, min(len(rows), budget // least))
+
+
 def choose_budget(model: Any) -> int:
     """The tokens whose cache fills half of a GPU's free memory, or an eighth of the computer's, within limits."""
     try:

@@ -6,24 +6,34 @@ from typing import Any, TypeAlias
 
 from pytest_passatk.models.hf_draw import Draw
 from pytest_passatk.models.row import Row
+from pytest_passatk.runtimes.hf_hooks import Watch
 
 Tensor: TypeAlias = Any  # torch is imported only where it is used
 
 
-def decode(model: Any, rows: Sequence[Row], ended: Callable[[Row], bool]) -> Iterator[Row]:
+def decode(model: Any, rows: Sequence[Row], ended: Callable[[Row], bool], watch: Watch | None = None) -> Iterator[Row]:
     """Fill the rows together, and yield each one as it ends.
 
     Args:
         model: a causal language model of transformers.
         rows: prompts of any lengths; close lengths waste less.
         ended: whether a row that just got a token is done.
+        watch: sees each step.
     """
     place = {prompt: at for at, prompt in enumerate(dict.fromkeys(row.prompt for row in rows))}
+    if watch:
+        watch.read(rows, place)
     batch = Batch(model, list(place))
     batch.select([place[row.prompt] for row in rows])
-    draw = Draw([row.request for row in rows], [row.prompt for row in rows], batch.logits.device)
+    change = watch.change if watch else None
+    draw = Draw([row.request for row in rows], [row.prompt for row in rows], batch.logits.device, change)
     while rows:
-        for row, token, logprob in zip(rows, *draw(batch.logits), strict=True):
+        if watch:
+            watch.forwarded(batch.logits)
+        tokens, logprobs = draw(batch.logits)
+        if watch:
+            watch.drawn(tokens)
+        for row, token, logprob in zip(rows, tokens, logprobs, strict=True):
             row.push(token, logprob)
         done = [ended(row) for row in rows]
         yield from (row for row, over in zip(rows, done, strict=True) if over)
@@ -33,6 +43,8 @@ def decode(model: Any, rows: Sequence[Row], ended: Callable[[Row], bool]) -> Ite
             batch.select(left)
             draw.select(left)
         if rows:
+            if watch:
+                watch.extend(rows)
             batch.push([row.tokens[-1] for row in rows])
 
 

@@ -1,6 +1,6 @@
 """The next token of every row of a batch: filters, and one independent stream of randomness a row."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,9 +18,23 @@ class Draw:
     A row's tokens depend on its own seed, prompt and parameters. The uniforms come from NumPy, so that every device
     gets the same ones; each picks a token by the inverse of the row's distribution function in float64, so that the
     rounding of a batch's shape moves a token only where it lies within that rounding of a boundary.
+
+    Args:
+        requests: by row.
+        prompts: their tokens, by row.
+        device: of the logits.
+        change: gives the logits (rows × vocabulary) to sample from, for those behind penalty, temperature and filters,
+            which give −inf; those of greedy rows are neither divided nor filtered. It is asked once for all rows, and
+            changes nothing by being asked: what it leaves alone is drawn as without it.
     """
 
-    def __init__(self, requests: Sequence[Request], prompts: Sequence[Sequence[int]], device: Any) -> None:
+    def __init__(
+        self,
+        requests: Sequence[Request],
+        prompts: Sequence[Sequence[int]],
+        device: Any,
+        change: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         import torch  # noqa: PLC0415 - heavy
 
         self._streams = [np.random.default_rng(request.seed) for request in requests]
@@ -28,6 +42,7 @@ class Draw:
         self._settings = torch.tensor(settings, dtype=torch.float64).to(_wide(device))
         self._prompts = list(prompts) if any(r.params.repetition_penalty != 1 for r in requests) else []
         self._seen: Tensor = None
+        self._change = change
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep these rows, in this order."""
@@ -49,8 +64,9 @@ class Draw:
         self._look(logits)
         size = max(1, ELEMENTS // logits.shape[1])
         seen = self._seen.split(size) if self._seen is not None else [None] * len(logits)
-        parts = zip(logits.split(size), uniform.split(size), self._settings.split(size), seen, strict=False)
-        tokens, logprobs = (torch.cat(column) for column in zip(*(_draw(*part) for part in parts), strict=True))
+        parts = list(zip(logits.split(size), uniform.split(size), self._settings.split(size), seen, strict=False))
+        drawn = _draw_changed(parts, self._change) if self._change else [_draw(*part) for part in parts]
+        tokens, logprobs = (torch.cat(column) for column in zip(*drawn, strict=True))
         if self._seen is not None:
             self._seen.scatter_(1, tokens.clamp(min=0), value=True)
         return tokens.flatten().tolist(), logprobs.flatten().tolist()
@@ -68,12 +84,17 @@ class Draw:
 
 
 def distribution(logits: Tensor, settings: Tensor) -> Tensor:
-    """The probabilities from which a sample is drawn, in float64: temperature, then top-k, top-p and min-p.
+    """The probabilities from which a sample is drawn, in float64; see `filter_logits`."""
+    return filter_logits(logits, settings).softmax(1)
+
+
+def filter_logits(logits: Tensor, settings: Tensor) -> Tensor:
+    """Temperature, then top-k, top-p and min-p, whose victims get −inf.
 
     The order is transformers' own. Greedy rows divide by 1.
 
     Args:
-        logits: rows × vocabulary, after the repetition penalty.
+        logits: rows × vocabulary, float64, after the repetition penalty.
         settings: rows × (temperature, top-p, top-k, min-p, penalty).
     """
     temperature, top_p, top_k, min_p, _ = settings.split(1, dim=1)
@@ -84,7 +105,7 @@ def distribution(logits: Tensor, settings: Tensor) -> Tensor:
         scaled = _keep_top_p(scaled, top_p)
     if min_p.any():
         scaled = scaled.where(scaled >= scaled.amax(1, keepdim=True) + min_p.log(), -float("inf"))
-    return scaled.softmax(1)
+    return scaled
 
 
 def _wide(device: Any) -> Any:
@@ -98,14 +119,42 @@ def _settings(params: SamplingParams) -> list[float]:
 
 def _draw(logits: Tensor, uniform: Tensor, settings: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
     """Tokens and log-probabilities (rows × 1) of some rows."""
-    import torch  # noqa: PLC0415 - heavy
-
     logits = logits.double()
     penalised = logits if seen is None else _penalise(logits, seen, settings[:, 4:])
-    cumulative = distribution(penalised, settings).cumsum(1)
+    return _pick(logits, filter_logits(penalised, settings), penalised, uniform, settings)
+
+
+def _draw_changed(parts: Sequence[Sequence[Tensor]], change: Callable[[Tensor], Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """The same of all parts, where something that sees all of them at once has the last word."""
+    import torch  # noqa: PLC0415 - heavy
+
+    candidates = torch.cat([_candidates(logits, settings, seen) for logits, _, settings, seen in parts])
+    changed = change(candidates)
+    if changed.shape != candidates.shape:
+        raise ValueError(f"a patch made {tuple(changed.shape)} candidates of {tuple(candidates.shape)}")
+    each = changed.to(candidates).split([len(part[0]) for part in parts])
+    return [
+        _pick(logits.double(), chosen, chosen, uniform, settings)
+        for chosen, (logits, uniform, settings, _) in zip(each, parts, strict=True)
+    ]
+
+
+def _candidates(logits: Tensor, settings: Tensor, seen: Tensor) -> Tensor:
+    logits = logits.double()
+    penalised = logits if seen is None else _penalise(logits, seen, settings[:, 4:])
+    return filter_logits(penalised, settings).where(settings[:, :1] > 0, penalised)
+
+
+def _pick(
+    logits: Tensor, filtered: Tensor, likeliest: Tensor, uniform: Tensor, settings: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Tokens drawn from `filtered`, or in greedy rows the first of `likeliest`; log-probabilities under `logits`."""
+    import torch  # noqa: PLC0415 - heavy
+
+    cumulative = filtered.softmax(1).cumsum(1)
     drawn = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
     greedy = settings[:, :1] == 0
-    tokens = drawn.clamp(max=logits.shape[1] - 1).where(~greedy, penalised.argmax(1, keepdim=True))
+    tokens = drawn.clamp(max=logits.shape[1] - 1).where(~greedy, likeliest.argmax(1, keepdim=True))
     logprobs = logits.gather(1, tokens) - logits.logsumexp(1, keepdim=True)
     return tokens.where(cumulative[:, -1:].isfinite(), NOT_FINITE), logprobs
 

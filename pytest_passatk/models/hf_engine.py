@@ -1,18 +1,21 @@
 """Requests through a loaded network: batches within a memory budget, halved where memory runs out."""
 
-import gc
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from time import perf_counter
 
 from pytest_passatk.core.errors import ModelError, PassatkError
+from pytest_passatk.core.patch import PatchSpec
 from pytest_passatk.core.sample import Completion, FinishReason, Request, cut_at_stop
 from pytest_passatk.models import admit, hf_batch
 from pytest_passatk.models.hf_arms import Arms
 from pytest_passatk.models.hf_decode import decode
 from pytest_passatk.models.hf_draw import NOT_FINITE
+from pytest_passatk.models.hf_memory import is_out_of_memory, release_memory
 from pytest_passatk.models.hf_text import Text
+from pytest_passatk.models.hf_turns import Turns
 from pytest_passatk.models.row import Row
+from pytest_passatk.runtimes.hf_hooks import Patched, Watch
 
 
 class Engine:
@@ -25,10 +28,19 @@ class Engine:
         context: tokens that prompt and completion may have together, or `None`.
         ends: the tokens that end a completion.
         budget: tokens in one batch; `None` chooses by the free memory.
+        patches: of the runtime, by arm.
     """
 
     def __init__(
-        self, *, name: str, arms: Arms, text: Text, context: int | None, ends: Iterable[int], budget: int | None
+        self,
+        *,
+        name: str,
+        arms: Arms,
+        text: Text,
+        context: int | None,
+        ends: Iterable[int],
+        budget: int | None,
+        patches: Mapping[str, PatchSpec],
     ) -> None:
         self._name = name
         self._arms = arms
@@ -36,43 +48,70 @@ class Engine:
         self._context = context
         self._ends = frozenset(ends)
         self._budget = budget or hf_batch.choose_budget(arms.network)
+        self._turns = Turns(arms, patches)
 
     def sample(self, requests: Sequence[Request]) -> Iterator[Completion]:
-        """Answer every request, each as it finishes. Raises ModelError where the network as a whole fails."""
-        rows: dict[str, list[Row]] = {arm: [] for arm in self._arms.labels}
+        """Answer every request, each as it finishes: one repeat after the other, and the arms of each in turn.
+
+        Raises:
+            ModelError: the network as a whole fails, or a patch was never active; what came out under it is held back.
+            UsageError: a patch cannot be made, or does not fit the network.
+        """
+        turns = self._turns.order(requests)
+        groups: dict[tuple[int, str], list[Row]] = {turn: [] for turn in turns}
         for request in requests:
             try:
-                rows[request.arm].append(self._admit(request))
+                groups[request.repeat, request.arm].append(self._admit(request))
             except PassatkError as error:
                 yield admit.abort(request, error)
-        for arm, group in rows.items():
-            pending = hf_batch.order(group)
-            with self._arms.on(arm):
-                while pending:
-                    yield from self._run(hf_batch.take(pending, self._budget), pending)
+        for (turn, patch), group in zip(turns.items(), groups.values(), strict=True):
+            with self._arms.on(turn[1]):
+                yield from self._under(patch, group) if patch and group else self._answer(group)
+
+    def _under(self, patch: Patched, rows: Sequence[Row]) -> Iterator[Completion]:
+        """Answer under a patch. Completions wait until it was active once: else they would say nothing of it."""
+        waiting: list[Completion] = []
+        with patch.on(self._arms.base, hf_batch.capacity(rows, self._budget)) as watch:
+            for completion in self._answer(rows, watch):
+                waiting.append(completion)
+                if patch.active:
+                    yield from waiting
+                    waiting.clear()
+        if any(completion.error is None for completion in waiting):
+            raise patch.idle()
+        yield from waiting
+
+    def _answer(self, rows: Sequence[Row], watch: Watch | None = None) -> Iterator[Completion]:
+        pending = hf_batch.order(rows)
+        while pending:
+            yield from self._run(hf_batch.take(pending, self._budget), pending, watch)
 
     def _admit(self, request: Request) -> Row:
         """The request as a row. Raises OutOfContextError, or UsageError where its prompt cannot be rendered."""
         prompt = self._text.encode(request.prompt)
         return Row(request, prompt, admit.room(self._name, request, len(prompt), self._context))
 
-    def _run(self, batch: list[Row], pending: deque[Row]) -> Iterator[Completion]:
-        """Complete a batch; where memory runs out, put back what is unfinished, for batches half as large."""
+    def _run(self, batch: list[Row], pending: deque[Row], watch: Watch | None) -> Iterator[Completion]:
+        """Complete a batch; where memory runs out, put back what is unfinished, for batches half as large.
+
+        These rows start again from their prompts. A patch that learns has seen the steps that were in vain.
+        """
         finished = set[Row]()
         for row in batch:
             row.start = perf_counter()
         try:
-            for row in decode(self._arms.network, batch, self._ended):
+            for row in decode(self._arms.network, batch, self._ended, watch):
                 finished.add(row)
                 yield self._complete(row)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            if not _is_out_of_memory(error):
-                raise ModelError(f"{self._name} failed in the middle of a batch ({reason})") from error
+            if not is_out_of_memory(error):
+                under = f" under {watch.name}" if watch else ""
+                raise ModelError(f"{self._name} failed in the middle of a batch{under} ({reason})") from error
         else:
             return
         # Only here, behind the handler, has the traceback let go of the batch's tensors.
-        _release_memory()
+        release_memory()
         if len(batch) == 1:
             request = batch[0].request
             yield admit.abort(
@@ -113,19 +152,3 @@ class Engine:
             first_token=row.first_token,
             prompt_tokens=len(row.prompt),
         )
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out: a GPU's error class, or the words of torch's CPU allocator."""
-    import torch  # noqa: PLC0415 - heavy
-
-    words = ("out of memory", "can't allocate memory")
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(w in str(error).lower() for w in words)
-
-
-def _release_memory() -> None:
-    import torch  # noqa: PLC0415 - heavy
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

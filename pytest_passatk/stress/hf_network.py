@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.patch import Tensor
 from pytest_passatk.models.hf_decode import accepted
-
-if TYPE_CHECKING:
-    from pytest_passatk.stress.packed import Part
+from pytest_passatk.stress.packed import Part
 
 Memory: TypeAlias = list[tuple[Tensor, Tensor]]  # keys and values of each layer: 1 × heads × tokens × width
 MASKED = ("eager", "sdpa")  # kinds of attention that take a mask of numbers
@@ -47,13 +45,14 @@ class HfNetwork:
         self.hidden = int(settings.hidden_size)
         self.dtype, self.device = module.dtype, module.device
         output = module.get_output_embeddings()
-        self.head, self.bias = output.weight, getattr(output, "bias", None)
+        self.head = output.weight.detach()
+        self.bias = None if getattr(output, "bias", None) is None else output.bias.detach()
         self.tolerance = TOLERANCE.get(str(self.dtype).removeprefix("torch."), NARROW)
         self._memories: dict[str, Memory] = {}
         self._accepted = accepted(module)
         _check(module, self._accepted)
 
-    def extend(self, parts: Sequence["Part"]) -> Tensor:
+    def extend(self, parts: Sequence[Part]) -> Tensor:
         """One forward pass over the parts' tokens, packed in that order; each request's keys and values are kept.
 
         Returns:
@@ -82,13 +81,13 @@ class HfNetwork:
         """Drop a request's keys and values, if there are any."""
         self._memories.pop(request, None)
 
-    def _past(self, part: "Part") -> Memory:
+    def _past(self, part: Part) -> Memory:
         past = self._memories.get(part.request, [])
         if (length := _length(past)) != part.start:
             raise ValueError(f"{part.request} has read {length} tokens, and cannot go on at position {part.start}")
         return past
 
-    def _layout(self, parts: Sequence["Part"]) -> tuple[Tensor, Tensor]:
+    def _layout(self, parts: Sequence[Part]) -> tuple[Tensor, Tensor]:
         """The rows' positions (1 × rows), and what each row must not see (1 × 1 × rows × columns).
 
         The columns are what all requests have read before, one request after the other, and then the rows themselves.
@@ -103,7 +102,7 @@ class HfNetwork:
         mask = torch.zeros(seen.shape, dtype=self.dtype, device=self.device)
         return rows[:, 0, 1][None], mask.masked_fill(~seen, torch.finfo(self.dtype).min)[None, None]
 
-    def _keep(self, parts: Sequence["Part"], pasts: Sequence[Memory], cache: Any) -> None:
+    def _keep(self, parts: Sequence[Part], pasts: Sequence[Memory], cache: Any) -> None:
         """Give each request the columns that it added to what it had."""
         old = sum(part.start for part in parts)
         ends = [old]

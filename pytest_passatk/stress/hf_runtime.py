@@ -33,5 +33,4 @@ def load_network(target: str, options: ModelOptions) -> HfNetwork:
     device = hf_load.choose_device(FORKABLE if options.device == "auto" else options.device)
     arms = Arms(hf_load.load_network(source, dtype, device, options), locate_adapters(options))
     limits = [config.read(source.folder).context, hf_load.context_argument(options)]
-    network = arms.network.get_base_model() if any(options.adapters.values()) else arms.network
-    return HfNetwork(network, min((limit for limit in limits if limit), default=None))
+    return HfNetwork(arms.base, min((limit for limit in limits if limit), default=None))

@@ -47,6 +47,14 @@ def test_the_longest_come_first_and_equal_prompts_with_equal_limits_are_neighbou
     assert len(runs) == len(set(ordered))
 
 
+@given(ROWS.filter(bool), st.integers(1, 200), st.integers(1, 200))
+def test_no_batch_holds_more_rows_than_foreseen(rows: list[Row], budget: int, less: int) -> None:
+    capacity = hf_batch.capacity(rows, budget)
+    for each in (budget, min(less, budget)):
+        assert max(map(len, batches(rows, each))) <= capacity
+    assert capacity <= len(rows)
+
+
 def test_the_cost_is_rows_times_the_longest_prompt_and_completion() -> None:
     rows = [Row(REQUEST, (1, 2, 3), 10), Row(REQUEST, (1,), 30)]
     assert hf_batch.cost(rows) == 2 * (3 + 30)
