@@ -5,6 +5,7 @@ from pytest_passatk.patches import esamp_distiller as distiller
 from pytest_passatk.patches.esamp_distiller import Weights
 from pytest_passatk.patches.esamp_knobs import Knobs
 from pytest_passatk.patches.esamp_optimizer import AdamW, Optimizer, Sgd
+from pytest_passatk.patches.esamp_places import Where, give, take
 
 
 class Bank:
@@ -37,15 +38,15 @@ class Bank:
         for part in self.optimizer.state:
             part[slot].zero_()
 
-    def predict(self, where: Tensor, rows: Tensor) -> Tensor:
-        """D of rows: slots × rows × hidden, for the slots of these numbers."""
+    def predict(self, where: Where, rows: Tensor) -> Tensor:
+        """D of rows: slots × rows × hidden, for these slots."""
         return distiller.predict(self._take(where), rows, layernorm=self._layernorm)
 
-    def train(self, where: Tensor, source: Tensor, target: Tensor, sizes: Tensor) -> Tensor:
-        """Update the slots of these numbers once; returns the loss of each before that: float32 MSE, mean over rows.
+    def train(self, where: Where, source: Tensor, target: Tensor, sizes: Tensor) -> Tensor:
+        """Update these slots once; returns the loss of each before that: float32 MSE, mean over rows.
 
         Args:
-            where: numbers of the slots, each once.
+            where: the slots.
             source: slots × rows × hidden.
             target: of the same shape.
             sizes: for each slot how many of its rows count; what is behind them is padding.
@@ -63,11 +64,11 @@ class Bank:
         with torch.no_grad():
             self.optimizer.step(where, parts, gradients)
             for whole, part in zip(self.weights, parts, strict=True):
-                whole.index_copy_(0, where, part)
+                give(whole, where, part)
         return losses.detach()
 
-    def _take(self, where: Tensor) -> Weights:
-        return Weights(*(part.index_select(0, where) for part in self.weights))
+    def _take(self, where: Where) -> Weights:
+        return Weights(*(take(part, where) for part in self.weights))
 
 
 def _longer(part: Tensor, more: int) -> Tensor:

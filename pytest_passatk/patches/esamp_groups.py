@@ -28,7 +28,8 @@ class Groups:
     @property
     def padded(self) -> list[list[int]]:
         """The members, all of one width: shorter ones repeat their first row, so that every number is valid."""
-        return [[*rows, *rows[:1] * (self.width - len(rows))] for rows in self.members]
+        width = self.width
+        return [[*rows, *rows[:1] * (width - len(rows))] for rows in self.members]
 
     @property
     def sizes(self) -> list[int]:

@@ -3,6 +3,7 @@
 from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.patch import Live, Tensor
 
+DROPPED = float("-inf")  # the logit of what a filter dropped
 MOSTLY = 0.5  # share of the vocabulary beyond which picking candidates costs more than it saves
 
 
@@ -39,7 +40,7 @@ class Guidance:
         import torch  # noqa: PLC0415 - heavy
 
         self._check(logits.shape[1])
-        columns = logits.isfinite().any(0).nonzero().flatten()
+        columns = (logits > DROPPED).any(0).nonzero().flatten()
         if len(columns) > MOSTLY * logits.shape[1]:
             return self._guide(logits, predicted, slice(logits.shape[1]))
         guided = self._guide(logits.index_select(1, columns), predicted, columns)
@@ -49,7 +50,8 @@ class Guidance:
         distilled = predicted.matmul(self._head[columns].T)
         if self._bias is not None:
             distilled = distilled + self._bias[columns]
-        return ((1 + self._beta) * logits - self._beta * distilled.to(logits.dtype)).where(logits.isfinite(), logits)
+        guided = distilled.to(logits.dtype).lerp(logits, 1 + self._beta)  # d + (1 + β) (z − d)
+        return guided.where(logits > DROPPED, logits)
 
     def _check(self, vocabulary: int) -> None:
         if vocabulary > len(self._head):

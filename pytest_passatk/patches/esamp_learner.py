@@ -8,6 +8,7 @@ from pytest_passatk.patches.esamp_groups import EVERYBODY, Groups, group, leader
 from pytest_passatk.patches.esamp_guidance import Guidance
 from pytest_passatk.patches.esamp_init import factorised, starter
 from pytest_passatk.patches.esamp_knobs import Knobs
+from pytest_passatk.patches.esamp_places import Where, where_of
 from pytest_passatk.patches.esamp_ridge import Ridge
 from pytest_passatk.patches.esamp_scratch import Scratch
 from pytest_passatk.patches.esamp_slots import Slots
@@ -51,6 +52,8 @@ class Learner:
 
         assert self._guidance is not None
         at = self.scratch.requests
+        if len(at) == len(logits):
+            return self._guidance(logits, self.predict())
         guided = self._guidance(logits.index_select(0, at), self.predict())
         return torch.index_copy(logits, 0, at, guided)
 
@@ -61,7 +64,8 @@ class Learner:
         whose = [first.get(row.problem, at) for at, row in enumerate(rows)]
         groups = group(rows, set(whose), shared=self._knobs.shared)
         predicted = self.bank.predict(self._slots_of(groups), self._rows(self._knobs.source, groups))
-        return predicted.flatten(0, 1).index_select(0, self._numbers([groups.places[at] for at in whose]))
+        places = groups.places
+        return predicted.flatten(0, 1).index_select(0, self._numbers([places[at] for at in whose]))
 
     def train(self) -> Tensor:
         """Update the distillers of these rows once; returns their losses, in the order of their names."""
@@ -96,8 +100,8 @@ class Learner:
         flat = [at for rows in groups.padded for at in rows]
         return taken.index_select(0, self._numbers(flat)).view(len(groups.names), groups.width, -1)
 
-    def _slots_of(self, groups: Groups) -> Tensor:
-        return self._numbers([self.slots[name] for name in groups.names])
+    def _slots_of(self, groups: Groups) -> Where:
+        return where_of([self.slots[name] for name in groups.names], self.scratch.requests)
 
     def _numbers(self, values: list[int]) -> Tensor:
         return self.scratch.requests.new_tensor(values)

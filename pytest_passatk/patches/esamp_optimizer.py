@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pytest_passatk.core.patch import Tensor
+from pytest_passatk.patches.esamp_places import Where, give, take
 
 BETAS = (0.9, 0.999)  # of AdamW: torch's defaults
 EPS = 1e-8
@@ -22,11 +23,11 @@ class Optimizer(Protocol):
 
     state: list[Tensor]
 
-    def step(self, where: Tensor, weights: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
+    def step(self, where: Where, weights: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
         """Move the weights, in place; one without a gradient stays as it is.
 
         Args:
-            where: numbers of the slots.
+            where: the slots.
             weights: those of these slots, in that order.
             gradients: of these.
         """
@@ -44,7 +45,7 @@ class Sgd:
         self._lr, self._decay = lr, decay
         self.state: list[Tensor] = []
 
-    def step(self, where: Tensor, weights: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
+    def step(self, where: Where, weights: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
         """See Optimizer."""
         del where
         for weight, gradient in zip(weights, gradients, strict=True):
@@ -69,18 +70,19 @@ class AdamW:
         clock = torch.zeros(len(like[0]), 1, 1, dtype=torch.float32, device=like[0].device)
         self.state: list[Tensor] = [clock, *averages]
 
-    def step(self, where: Tensor, weights: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
+    def step(self, where: Where, weights: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
         """See Optimizer."""
         clock, *averages = self.state
-        steps = clock.index_select(0, where) + 1
-        clock.index_copy_(0, where, steps)
-        rate, root = self._lr / (1 - BETAS[0] ** steps), (1 - BETAS[1] ** steps).sqrt()
+        steps = take(clock, where) + 1
+        give(clock, where, steps)
+        root = (1 - BETAS[1] ** steps).sqrt()
+        rate = self._lr * root / (1 - BETAS[0] ** steps)
         for weight, gradient, *held in zip(weights, gradients, averages[::2], averages[1::2], strict=True):
             if gradient is not None:
-                mean, square = (average.index_select(0, where) for average in held)
-                mean.lerp_(gradient.float(), 1 - BETAS[0])
-                square.mul_(BETAS[1]).add_(gradient.float().square_(), alpha=1 - BETAS[1])
-                for average, value in zip(held, (mean, square), strict=True):
-                    average.index_copy_(0, where, value)
-                move = mean.mul_(rate).div_(square.sqrt_().div_(root).add_(EPS))
+                slope = gradient.float()
+                mean = take(held[0], where).lerp_(slope, 1 - BETAS[0])
+                square = take(held[1], where).mul_(BETAS[1]).addcmul_(slope, slope, value=1 - BETAS[1])
+                move = (mean / square.sqrt().add_(EPS * root)).mul_(rate)
                 weight.copy_(weight.float().mul_(1 - self._lr * self._decay).sub_(move))
+                give(held[0], where, mean)
+                give(held[1], where, square)
