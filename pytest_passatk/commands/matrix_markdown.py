@@ -55,4 +55,4 @@ def _changes(row: Row, ks: Sequence[int]) -> Iterator[str]:
 
 
 def _with_ends(value: str, ends: str) -> str:
-    return f"{value} ({ends.replace(' – ', ' to ')})" if ends else value
+    return f"{value} ({ends.replace('–', ' to ')})" if ends else value

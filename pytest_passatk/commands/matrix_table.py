@@ -39,15 +39,13 @@ def draw(
 
 def _table(rows: Sequence[Row], ks: Sequence[int], glyphs: Glyphs) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in ("model", "suite", "arm"):
-        table.add_column(name, overflow="fold")
-    for name in (*(f"pass@{k}" for k in ks), "tokens/s", "wall"):
+    for name in ("model, suite", "arm", *(f"pass@{k}" for k in ks), "tokens/s", "wall"):
         table.add_column(name, overflow="fold")
     before = None
     for row in rows:
         here = (row.model, row.suite)
-        names = ("", "") if here == before else here
-        table.add_row(*(Text(visible(name)) for name in (*names, row.arm)), *_cells(row, ks, glyphs))
+        name = "" if here == before else "\n".join(map(visible, here))
+        table.add_row(Text(name), Text(visible(row.arm)), *_cells(row, ks, glyphs))
         before = here
     return table
 
@@ -60,9 +58,9 @@ def _cells(row: Row, ks: Sequence[int], glyphs: Glyphs) -> Iterator[Text]:
 
 
 def _pass(row: Row, k: int, glyphs: Glyphs) -> Iterator[Text]:
-    yield Text(_plain("  ".join(share(row.passes.get(k))).rstrip(), glyphs))
+    yield Text(_plain(" ".join(share(row.passes.get(k))).rstrip(), glyphs))
     if found := row.changes.get(k):
-        yield Text(_plain("  ".join(moved(found)), glyphs), style="dim")
+        yield Text(_plain(" ".join(moved(found)), glyphs), style="dim")
         yield Text(verdict(found), style=STYLES[found.decision] if found.gated else "dim")
     elif row.incomparable:
         yield Text("incomparable", style="bold red")

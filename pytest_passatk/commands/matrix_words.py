@@ -13,14 +13,14 @@ NOTHING = "-"
 
 
 def share(found: Figure | None) -> tuple[str, str]:
-    """A pass@k: `0.546`, and `0.512 – 0.580`."""
+    """A pass@k: `0.546`, and `0.512–0.580`."""
     return (NOTHING, "") if found is None else (f"{found.value:.3f}", _ends(found, "{:.3f}"))
 
 
 def moved(found: Change) -> tuple[str, str]:
-    """A change in points: `-3.1`, and `-5.0 – -1.2`."""
+    """A change in points: `-3.1`, and `-5.0 to -1.2`."""
     ends = (found.delta.low, found.delta.high)
-    return change(found.delta.value), " – ".join(change(end) for end in ends if end is not None)
+    return change(found.delta.value), " to ".join(change(end) for end in ends if end is not None)
 
 
 def verdict(found: Change) -> str:
@@ -40,7 +40,7 @@ def took(row: Row) -> str:
 
 
 def ratio(row: Row) -> tuple[str, str]:
-    """Its tokens a second as a share of the first arm's: `0.974`, and `0.951 – 0.998`."""
+    """Its tokens a second as a share of the first arm's: `0.974`, and `0.951–0.998`."""
     return ("", "") if row.ratio is None else (f"{row.ratio.value:.3f}", _ends(row.ratio, "{:.3f}"))
 
 
@@ -84,7 +84,7 @@ def _name(row: Row) -> str:
 
 
 def _ends(found: Figure, form: str) -> str:
-    return " – ".join(form.format(end) for end in (found.low, found.high) if end is not None)
+    return "–".join(form.format(end) for end in (found.low, found.high) if end is not None)
 
 
 def _percent(levels: set[float]) -> str:

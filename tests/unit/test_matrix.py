@@ -262,13 +262,29 @@ def words(text: str) -> str:
 
 def test_the_table_has_a_line_for_each_arm_with_its_verdicts() -> None:
     lines = [words(each) for each in drawn([result(ARMS)]).splitlines()]
-    assert lines[:5] == [
-        "model suite arm pass@1 pass@8 tokens/s wall",
-        "hf:tiny quiz none 0.500 0.400 – 0.600 0.750 0.650 – 0.850 427 12.3 s",
-        " esamp 0.460 0.360 – 0.560 0.800 0.700 – 0.900 427 12.3 s",
-        " -4.0 -6.0 – -2.0 +5.0 +3.0 – +7.0 × 0.975",
+    assert lines[:6] == [
+        "model, suite arm pass@1 pass@8 tokens/s wall",
+        "hf:tiny none 0.500 0.400–0.600 0.750 0.650–0.850 427 12.3 s",
+        "quiz",
+        " esamp 0.460 0.360–0.560 0.800 0.700–0.900 427 12.3 s",
+        " -4.0 -6.0 to -2.0 +5.0 +3.0 to +7.0 × 0.975",
         " regressed (inconclusive, conservative)",
     ]
+
+
+def test_the_table_fits_into_a_terminal() -> None:
+    ratio = {"metric": "tokens/s", "ratio": {"value": 0.975, "interval": interval(0.975)}}
+    report = {**ARMS, "comparisons": [{**ARMS["comparisons"][0], "pace": [ratio]}]}
+    lines = drawn([result(report)], 80).splitlines()
+    assert any(re.search(r" esamp +0\.460 0\.360–0\.560 +0\.800 0\.700–0\.900 +427 +12\.3 s$", each) for each in lines)
+    assert any(each.endswith("0.875–1.075") for each in lines)
+
+
+def test_runs_that_drift_are_told() -> None:
+    shaky = suite("none", 0.5, 0.75, repeats={"drift": {"p": 0.0005}, "runs": []})
+    text = words(drawn([result({**ARMS, "suites": [shaky, ARMS["suites"][1]]})]))
+    assert "hf:tiny quiz none: its runs differ more than their samples explain, p = .0005" in text
+    assert "its runs differ" not in drawn([result(ARMS)])
 
 
 def test_plain_signs_stand_in_where_the_terminal_has_no_others() -> None:
@@ -284,7 +300,7 @@ def test_two_models_of_arms_share_no_chance_of_a_false_alarm() -> None:
 
 def test_a_cell_that_failed_is_told_beside_the_others() -> None:
     text = drawn([result(None, "no weights (exit status 4)", "hf:none"), result(ARMS)])
-    assert "hf:tiny  quiz" in text
+    assert "hf:tiny" in text.splitlines()[1]
     assert "failed: hf:none x quiz: no weights (exit status 4); see out/x.log" in words(text)
     assert drawn([result(None, "why")]).strip().startswith("failed: hf:tiny x quiz: why")
 
@@ -292,7 +308,7 @@ def test_a_cell_that_failed_is_told_beside_the_others() -> None:
 def test_what_cannot_be_compared_has_figures_and_a_reason() -> None:
     report = {**ARMS, "comparisons": [comparison("esamp", [], incomparable=["other rows"], pace=[])]}
     text = words(drawn([result(report)]))
-    assert "0.460 0.360 – 0.560" in text
+    assert "0.460 0.360–0.560" in text
     assert "hf:tiny quiz esamp: incomparable: other rows" in text
     assert to_markdown(rows_of(result(report)), [1, 8], [result(report)]).count("**incomparable**") == 2
 
@@ -300,7 +316,7 @@ def test_what_cannot_be_compared_has_figures_and_a_reason() -> None:
 def test_samples_from_the_store_are_told() -> None:
     reused = suite("none", 0.5, 0.75, figures={"tokens_per_second": None, "reused": 80, "sampled": 0}, seconds=0.0)
     text = words(drawn([result({**ARMS, "suites": [reused, ARMS["suites"][1]]})]))
-    assert "0.750 0.650 – 0.850 - - esamp" in text
+    assert "0.750 0.650–0.850 - - quiz esamp" in text
     assert "samples from the store have no part in tokens/s and wall: hf:tiny quiz none" in text
     assert "from the store" not in drawn([result(ARMS)])
 
