@@ -46,6 +46,7 @@ class Seen:
     play: Play | None
     alarms: tuple[Alarm, ...]
     patch: Patch
+    counters: Mapping[str, int]
 
 
 def examine(
@@ -90,16 +91,18 @@ def _watch(
     witness = Witness(patch, watch, poisoned=poisoned)
     play: Play | None = None
     alarms: tuple[Alarm, ...] = ()
+    counters: Mapping[str, int] = {}
     try:
         with runtime.attached(None if isinstance(patch, Everything) else patch, witness):
             witness.spoil()
             play = runtime.play(schedule)
+            counters = dict(patch.counters())
     except UsageError:  # the patch does not fit this runtime at all
         raise
     except Exception as error:  # noqa: BLE001 - whatever a patch does wrong, it is what is looked for here
         step = witness.log.steps[-1].step if witness.log.steps else None
         alarms = (Alarm(Oracle.POISON if poisoned else Oracle.EXCEPTION, describe(error), step),)
-    return Seen(witness.log, play, (*witness.log.alarms, *alarms), patch)
+    return Seen(witness.log, play, (*witness.log.alarms, *alarms), patch, counters)
 
 
 def describe(error: Exception) -> str:
@@ -118,7 +121,7 @@ def _check_control(schedule: Schedule, seen: Seen, solos: Mapping[str, Solo], to
 def _check_patched(seen: Seen, control: Play, solos: Mapping[str, Solo], tolerance: float) -> Iterator[Alarm]:
     if seen.play is None:
         return
-    yield from oracles.check_counters(seen.patch, seen.log)
+    yield from oracles.check_counters(seen.patch, seen.counters, seen.log)
     yield from oracles.check_rows(seen.patch, seen.log, _comparable(seen.patch, solos), tolerance)
     if seen.patch.claim is Claim.SAME_TOKENS:
         yield from oracles.check_tokens(control, seen.play)
@@ -134,5 +137,5 @@ def _comparable(patch: Patch, solos: Mapping[str, Solo]) -> Mapping[str, Solo]:
 def _finding(seen: Seen, schedule: Schedule, alarms: tuple[Alarm, ...], at_fault: str = "patch") -> Finding:
     steps, events = tuple(seen.log.steps), seen.play.events if seen.play else ()
     coverage = cover(schedule, seen.play, steps) if seen.play else Coverage()
-    active = bool(seen.log.captured) or any(seen.patch.counters().values())
+    active = bool(seen.log.captured) or any(seen.counters.values())
     return Finding(alarms, at_fault, steps, events, coverage, active)

@@ -13,7 +13,7 @@ from pytest_passatk.stress.witness import Log, Place
 EXCUSED = 2  # times the tolerance: two tokens that are closer than that may change places by rounding alone
 
 
-def check_counters(patch: Patch, log: Log) -> Iterator[Alarm]:
+def check_counters(patch: Patch, counters: Mapping[str, int], log: Log) -> Iterator[Alarm]:
     """Hold a patch's counters against the log; one that stays zero says that the patch was never active."""
     expected = {
         "steps": len(log.steps),
@@ -24,7 +24,7 @@ def check_counters(patch: Patch, log: Log) -> Iterator[Alarm]:
     if patch.layers:
         expected["layer_calls"] = log.layer_calls
     busy = expected["decode_rows"] > 0
-    for name, value in patch.counters().items():
+    for name, value in counters.items():
         if name in expected and value != expected[name]:
             never = "; the patch was never active" if value == 0 else ""
             yield Alarm(Oracle.COUNTERS, f"{name} is {value}, and the steps had {expected[name]}{never}")
