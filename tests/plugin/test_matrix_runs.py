@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 from sessions import SUITE, Sessions
 
+from pytest_passatk.commands.matrix_cells import plan_cells
+from pytest_passatk.commands.matrix_file import read_matrix
+
 MATRIX = """
 [matrix]
 k = [1, 4]
@@ -174,3 +177,18 @@ def test_what_pytest_says_stands_in_the_log(matrices: Matrices) -> None:
     assert log.startswith("$ pytest suites/quiz ")
     assert "seed 5" in log
     assert not (matrices.folder / ".passatk").exists(), "its samples are its own"
+
+
+def test_the_file_of_the_page_is_one(matrices: Matrices, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "matrix.md").read_text(encoding="utf-8")
+    [text] = re.findall(r"```toml\n(# matrix\.toml.*?)```", page, re.DOTALL)
+    (matrices.folder / "suites" / "arithmetic").mkdir()
+    here = text.replace("pytest_passatk.suites.gsm8k", "suites/quiz")
+    (matrices.folder / "page.toml").write_text(here)
+    monkeypatch.chdir(matrices.folder)
+    cells = plan_cells(read_matrix(Path("page.toml")))
+    assert [cell.title for cell in cells] == [
+        "hf:tiny x arithmetic", "hf:tiny x quiz", "tuned x arithmetic", "tuned x quiz"
+    ]  # fmt: skip
+    assert {cell.arms for cell in cells} == {2}
+    assert cells[0].report == Path("page/hf-tiny-arithmetic.json")
