@@ -7,6 +7,7 @@ the suite holds it, can be used for many schedules.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_passatk.stress.fitting import needs, within
@@ -55,43 +56,55 @@ def relatives(schedule: Schedule) -> "SearchStrategy[Schedule]":
 
 
 def _schedule(choose: Choose, context: int, chunks_seeded: bool, arms: int) -> Schedule:
-    from hypothesis import strategies as st  # noqa: PLC0415 - heavy
-
-    longest = choose(st.sampled_from((SHORT, SHORT, LONG)))
-    requests = _ordered(choose, choose(st.lists(_request(choose, longest, arms), min_size=1, max_size=MOST)))
-    slots = choose(_rarely(st.integers(1, 4)))
-    budget = choose(_rarely(st.sampled_from(_budgets(requests))))
+    longest = choose(_any_of(SHORT, SHORT, LONG))
+    requests = _ordered(choose, choose(_requests(longest, *_circumstances(choose), arms)))
+    slots = choose(_rarely_to(4))
+    budget = choose(_any_of(*_budgets(requests))) if choose(_any_of(False, False, True)) else None
     bare = within(Schedule(requests, slots, budget), context=context, chunks_seeded=True)
     waves = _second_wave(choose, bare)
     blocks = _blocks(choose, waves.requests) if longest == LONG else None
     return within(replace(waves, blocks=blocks), context=context, chunks_seeded=chunks_seeded)
 
 
-def _rarely(strategy: Any) -> Any:
-    """Nothing, or one time in three a value."""
+def _circumstances(choose: Choose) -> tuple[int, tuple[Draw, ...], bool]:
+    """The latest arrival, the ways to draw, and whether there are aborts: what makes a batch special, as a whole."""
+    return choose(_any_of(0, 0, LATEST)), choose(_any_of(DRAWS[:1], DRAWS)), choose(_any_of(False, False, True))
+
+
+@cache
+def _any_of(*values: Any) -> "SearchStrategy[Any]":
+    """One of some values, the first the simplest. Strategies are kept: they take longer to make than to use."""
     from hypothesis import strategies as st  # noqa: PLC0415 - heavy
 
-    return st.one_of(st.none(), st.none(), strategy)
+    return st.sampled_from(values)
 
 
-def _request(choose: Choose, longest: int, arms: int) -> "SearchStrategy[Planned]":
-    """A request of a schedule; what is special about requests is chosen for the schedule first."""
+@cache
+def _rarely_to(most: int) -> "SearchStrategy[int | None]":
+    """Nothing, or one time in three a number from 1."""
     from hypothesis import strategies as st  # noqa: PLC0415 - heavy
 
-    latest = choose(st.sampled_from((0, 0, LATEST)))
-    draws = choose(st.sampled_from((DRAWS[:1], DRAWS)))
-    aborted = choose(st.sampled_from((False, False, True)))
+    return st.one_of(st.none(), st.none(), st.integers(1, most))
+
+
+@cache
+def _requests(
+    longest: int, latest: int, draws: tuple[Draw, ...], aborted: bool, arms: int
+) -> "SearchStrategy[list[Planned]]":
+    from hypothesis import strategies as st  # noqa: PLC0415 - heavy
+
     planned = st.builds(
         Planned,
-        prompt=st.sampled_from(PROMPTS),
+        prompt=_any_of(*PROMPTS),
         length=st.integers(1, longest),
         arrival=st.integers(0, latest),
         abort=st.none(),
         problem=st.integers(0, PROBLEMS - 1),
-        draw=st.sampled_from(draws),
+        draw=_any_of(*draws),
         arm=st.integers(0, arms - 1),
     )
-    return st.builds(_aborted, planned, _rarely(st.integers(1, 8)) if aborted else st.none())
+    each = st.builds(_aborted, planned, _rarely_to(8) if aborted else st.none())
+    return st.lists(each, min_size=1, max_size=MOST)
 
 
 def _aborted(request: Planned, patience: int | None) -> Planned:
@@ -100,14 +113,17 @@ def _aborted(request: Planned, patience: int | None) -> Planned:
 
 
 def _ordered(choose: Choose, requests: Sequence[Planned]) -> tuple[Planned, ...]:
-    """The requests with their lengths as they are, rising or falling: the first to come ends first, or last."""
-    from hypothesis import strategies as st  # noqa: PLC0415 - heavy
-
-    order = choose(st.sampled_from(("any", "rising", "falling")))
+    """The requests with their lengths as they are, in order, or only two of them: many then end in one step."""
     lengths = [each.length for each in requests]
-    if order != "any":
-        lengths.sort(reverse=order == "falling")
-    return tuple(replace(each, length=length) for each, length in zip(requests, lengths, strict=True))
+    least, most = min(lengths), max(lengths)
+    orders = {
+        "any": lengths,
+        "first in, first out": sorted(lengths),
+        "last in, first out": sorted(lengths, reverse=True),
+        "two": [least if length < (least + most) / 2 else most for length in lengths],
+    }
+    chosen = orders[choose(_any_of(*orders))]
+    return tuple(replace(each, length=length) for each, length in zip(requests, chosen, strict=True))
 
 
 def _budgets(requests: Sequence[Planned]) -> tuple[int, ...]:
@@ -117,11 +133,9 @@ def _budgets(requests: Sequence[Planned]) -> tuple[int, ...]:
 
 def _second_wave(choose: Choose, schedule: Schedule) -> Schedule:
     """Some of the requests once all others must be done; the batch drains to nothing in between."""
-    from hypothesis import strategies as st  # noqa: PLC0415 - heavy
-
     requests = schedule.requests
-    count = choose(_rarely(st.integers(1, max(1, len(requests) - 1)))) or 0
-    if not count or len(requests) == 1:
+    count = choose(_rarely_to(MOST - 1)) or 0
+    if not 0 < count < len(requests):
         return schedule
     first, second = requests[:-count], requests[-count:]
     gap = _drained(first, schedule.slots, schedule.budget)
@@ -143,13 +157,13 @@ def _later(request: Planned, steps: int) -> Planned:
 
 
 def _blocks(choose: Choose, requests: Sequence[Planned]) -> int | None:
-    """Blocks for the longest request alone, and for at most half of them together; or enough."""
-    from hypothesis import strategies as st  # noqa: PLC0415 - heavy
-
+    """Enough blocks; or those for the longest request alone, up to half of what all need together."""
     least = max(map(needs, requests))
-    tight = st.integers(least, max(least, sum(map(needs, requests)) // 2))
-    chosen: int | None = choose(st.one_of(st.none(), tight, tight, tight))
-    return chosen
+    return (
+        _number(choose, least, max(least, sum(map(needs, requests)) // 2))
+        if choose(_any_of(False, True, True, True))
+        else None
+    )
 
 
 def _relative(choose: Choose, schedule: Schedule) -> Schedule:
@@ -187,6 +201,10 @@ def _or_none(choose: Choose, value: int | None) -> int | None:
 
 def _at_most(choose: Choose, most: int) -> int:
     """A value from 0 to `most`, mostly `most`."""
+    return min(most, _number(choose, 0, STAY * most)) if most else 0
+
+
+def _number(choose: Choose, least: int, most: int) -> int:
     from hypothesis import strategies as st  # noqa: PLC0415 - heavy
 
-    return min(most, choose(st.integers(0, STAY * most))) if most else 0
+    return int(choose(st.integers(least, most)))

@@ -78,6 +78,7 @@ SEEN: dict[str, Callable[[Schedule], bool]] = {
     "first in, first out": lambda it: sorted(lengths(it)) == lengths(it) != [],
     "last in, first out": lambda it: sorted(lengths(it), reverse=True) == lengths(it) != [],
     "no order": lambda it: lengths(it) not in (sorted(lengths(it)), sorted(lengths(it), reverse=True)),
+    "many that end together": lambda it: len(it.requests) > 4 and len({each.length for each in it.requests}) == 2,
 }
 
 
