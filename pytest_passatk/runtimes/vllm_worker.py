@@ -1,9 +1,9 @@
 """Patches on a vLLM engine whose core and workers run in other processes.
 
 Give the engine `worker_extension_cls="pytest_passatk.runtimes.vllm_worker.PatchedWorker"`, and call the methods by
-name: `engine.collective_rpc("passatk_attach", args=("my_pkg.my_patch:Patch", {"rank": "64"}))`. Each gives a list of what
-the workers returned, which is plain data. Requests go by the names that vLLM has for them, since nobody can make them
-known before their first step; so this serves liveness and tokens, and the stress suite runs in one process.
+name: `engine.collective_rpc("passatk_attach", args=("my_pkg.my_patch:Patch", {"rank": "64"}))`. Each gives a list of
+what the workers returned, which is plain data. Requests go by the names that vLLM has for them, since nobody can make
+them known before their first step; so this serves liveness and tokens, and the stress suite runs in one process.
 """
 
 from collections.abc import Mapping
