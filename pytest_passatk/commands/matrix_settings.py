@@ -31,12 +31,17 @@ def digest(cell: Cell) -> str:
     settings = [
         cell.words(),
         {name: value for name, value in environment().items() if name.startswith("PASSATK_")},
-        [(str(file), blake2b(file.read_bytes()).hexdigest()) for file in files_of(cell.suite_words)],
+        [(str(file), blake2b(file.read_bytes()).hexdigest()) for file in _suite_files(cell)],
         [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _local_files(cell)],
         list(_patches(cell)),
         _versions(),
     ]
     return blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=DIGITS // 2).hexdigest()
+
+
+def _suite_files(cell: Cell) -> list[Path]:
+    """The suite's files; where it is a folder that holds that of the matrix, without the latter."""
+    return [file for file in files_of(cell.suite_words) if cell.folder.absolute() not in file.absolute().parents]
 
 
 def _local_files(cell: Cell) -> Iterator[Path]:

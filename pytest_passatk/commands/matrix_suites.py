@@ -3,6 +3,9 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+PARTS = {".py", ".jsonl", ".csv", ".tsv", ".parquet", ".txt"}  # of a suite that is a single file
+WRITTEN = {".md", ".html", ".xml", ".log"}  # what a run may write into a folder of suites
+
 
 def find_suite(text: str, folder: Path) -> tuple[str, ...]:
     """The arguments of pytest that collect the suite.
@@ -33,12 +36,16 @@ def _is_module(name: str) -> bool:
 
 
 def files_of(words: tuple[str, ...]) -> list[Path]:
-    """The files that a suite is made of, as far as they lie with it: its folder's, and those below where it is one."""
+    """The files that a suite is made of, as far as they lie with it.
+
+    Of a folder, all that are in it and below, but those that runs leave behind; of a single file, Python and rows
+    beside it, since anything may lie there.
+    """
     place = words[-1].partition("::")[0]
-    folder = _module_folder(place) if words[0] == "--pyargs" else Path(place)
-    found = folder.rglob("*") if folder.is_dir() else folder.parent.glob("*")
-    root = folder if folder.is_dir() else folder.parent
-    return sorted(each for each in found if each.is_file() and not _is_left_behind(each.relative_to(root)))
+    found = _module_folder(place) if words[0] == "--pyargs" else Path(place)
+    if not found.is_dir():
+        return sorted(each for each in found.parent.glob("*") if each.suffix in PARTS and each.is_file())
+    return sorted(each for each in found.rglob("*") if each.is_file() and not _is_left_behind(each.relative_to(found)))
 
 
 def _module_folder(name: str) -> Path:
@@ -50,4 +57,5 @@ def _module_folder(name: str) -> Path:
 
 
 def _is_left_behind(file: Path) -> bool:
-    return any(part == "__pycache__" or part.startswith(".") for part in file.parts)
+    hidden = any(part == "__pycache__" or part.startswith(".") for part in file.parts)
+    return hidden or file.suffix in WRITTEN

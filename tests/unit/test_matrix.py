@@ -203,9 +203,22 @@ def test_a_digest_stays_where_nothing_matters(folder: Path, monkeypatch: pytest.
     for name in ("__pycache__/x.pyc", ".pytest_cache/x"):
         (folder / "quiz" / name).parent.mkdir()
         (folder / "quiz" / name).write_text("x")
+    (folder / "quiz" / "table.md").write_text("x")
     monkeypatch.setenv("PASSATK_JSON", "elsewhere.json")
     monkeypatch.setenv("EDITOR", "ed")
     assert digest(cell) == before
+
+
+@pytest.mark.parametrize("suite", ["quiz", "quiz/test_quiz.py", "."])
+def test_rows_count_and_reports_do_not(folder: Path, suite: str) -> None:
+    [cell] = cells_of(folder, PLAIN.replace('"quiz"', f'"{suite}"\nlabel = "quiz"'))
+    before = digest(cell)
+    cell.report.parent.mkdir()
+    cell.report.write_text("{}")
+    (folder / "table.md").write_text("x")
+    assert digest(cell) == before
+    (folder / "quiz" / "rows.jsonl").write_text("{}")
+    assert digest(cell) != before
 
 
 # Reports
