@@ -1,5 +1,6 @@
 """The file of a matrix: models, suites and arms, and the options of their runs. docs/matrix.md describes it."""
 
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -77,7 +78,7 @@ def _out(file: Path, common: Table) -> Path:
     name = common.get("out", file.stem)
     if not isinstance(name, str) or not name:
         raise UsageError(f"{file}: [matrix] out = {name!r}: it must be the name of a folder")
-    return file.parent / Path(name).expanduser()
+    return Path(os.path.normpath(file.parent / Path(name).expanduser()))
 
 
 def _arms(file: Path, document: Table) -> Options:

@@ -1,5 +1,6 @@
 """Where a suite of a matrix is."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def find_suite(text: str, folder: Path) -> tuple[str, ...]:
     place, colons, function = text.partition("::")
     for base in dict.fromkeys((folder, Path())):
         if (base / place).exists():
-            return (f"{base / place}{colons}{function}",)
+            return (f"{os.path.normpath(base / place)}{colons}{function}",)
     if _is_module(place):
         return ("--pyargs", text)
     places = " nor in ".join(str(each) for each in dict.fromkeys((folder.absolute(), Path.cwd())))
