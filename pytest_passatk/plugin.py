@@ -12,8 +12,10 @@ from pytest_passatk.harness import activation
 from pytest_passatk.harness.options import add_aliases, add_options
 from pytest_passatk.harness.sandboxes import sandbox
 from pytest_passatk.harness.status import item_status, report_forgeable
+from pytest_passatk.harness.stress_report import report_stress
+from pytest_passatk.harness.stressing import stress_trial
 
-__all__ = ["sandbox"]  # a fixture
+__all__ = ["sandbox", "stress_trial"]  # fixtures
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -76,3 +78,4 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
         ours.owner.summarize()
     if ours:
         report_forgeable(terminalreporter)
+        report_stress(terminalreporter)

@@ -6,6 +6,7 @@ from math import isfinite
 from pytest_passatk.gate.family import parse_requirement
 
 ANY = float("inf")
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 CHANGES = ("rows", "prompt", "sampling", "verifier", "problems")  # what a baseline may differ in, where allowed
 
 
@@ -82,6 +83,15 @@ def parse_span(text: str) -> range:
     if not span:
         raise ValueError(f"must go up, {last.strip()} comes before {first.strip()}")
     return span
+
+
+def parse_duration(text: str) -> float:
+    """`30s`, `2m` or `90` → seconds."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in UNITS else (text, "s")
+    seconds = float(number) * UNITS[unit]
+    if not 0 < seconds < ANY:
+        raise ValueError("must be above 0, such as 30s, 2m or 1h")
+    return seconds
 
 
 def parse_truth(text: str) -> bool:

@@ -8,6 +8,7 @@ from pytest_passatk.core.patch import Patch, PatchSpec
 from pytest_passatk.patches.registry import maker_of
 from pytest_passatk.stress.alarm import Alarm, Oracle
 from pytest_passatk.stress.case import Finding, examine
+from pytest_passatk.stress.classics import fit
 from pytest_passatk.stress.fitting import within
 from pytest_passatk.stress.isolate import CrashedError, HungError, can_fork, in_fork
 from pytest_passatk.stress.runtime import Runtime
@@ -50,12 +51,15 @@ class Bench:
         return self._findings[schedule]
 
     def fit(self, schedule: Schedule) -> Schedule:
-        """The schedule as this runtime can play it."""
-        return within(schedule, context=self.runtime.context, chunks_seeded=self.runtime.chunks_seeded)
+        """The schedule as this runtime can play it; adapters are spread over requests that name none."""
+        context, seeded, arms = self.runtime.context, self.runtime.chunks_seeded, self.runtime.arms
+        if any(each.arm for each in schedule.requests):
+            return within(schedule, context=context, chunks_seeded=seeded)
+        return fit(schedule, context=context, chunks_seeded=seeded, arms=arms)
 
-    def apart(self, task: Callable[[], Answer]) -> Answer:
+    def apart(self, task: Callable[[], Answer], seconds: float | None = None) -> Answer:
         """Do something where it can break nothing. Raises CrashedError, HungError, and what it raises itself."""
-        return in_fork(task, CASE_SECONDS) if self._forks else task()
+        return in_fork(task, seconds or CASE_SECONDS) if self._forks else task()
 
     def _examine(self, schedule: Schedule) -> Finding:
         try:

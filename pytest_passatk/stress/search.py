@@ -49,7 +49,7 @@ class Search:
         self.tried = 0
         self._examine = examine
         self._seconds = seconds
-        self._deadline = monotonic() + seconds
+        self._deadline = 0.0
         self._wanted = wanted
         self._best: tuple[Schedule, Finding] | None = None
 
@@ -67,6 +67,7 @@ class Search:
                 raise FoundError
 
         exhausted = True
+        self._deadline = monotonic() + self._seconds  # Hypothesis is imported by now, which takes seconds
         try:
             search()
         except OutOfTime:

@@ -1,0 +1,53 @@
+"""Whether a patch that claims it leaves the distribution of tokens alone, in batches that shrink."""
+
+from collections.abc import Callable
+
+from pytest_passatk.core.patch import Patch
+from pytest_passatk.stress.alarm import Alarm, Oracle
+from pytest_passatk.stress.fitting import within
+from pytest_passatk.stress.runtime import Runtime
+from pytest_passatk.stress.schedule import Draw, Planned, Schedule
+from pytest_passatk.stress.two_sample import ALARM, Samples, two_sample
+from pytest_passatk.stress.witness import Witness
+
+SAMPLES = 150  # of each problem, without and with the patch
+SHORTEST, LENGTHS = 2, 3  # tokens; samples of a problem end at different steps
+SECONDS = 300.0  # for all of them, on a slow machine
+DRAWS = (Draw(1.0), Draw(0.8), Draw(0.8, top_p=0.95), Draw(1.0, min_p=0.1))  # one a problem
+
+
+def check(runtime: Runtime, make: Callable[[], Patch]) -> list[Alarm]:
+    """Draw the same problems without and with the patch, from other seeds, and test whether the tokens differ."""
+    without = _sample(runtime, Patch(), 0)
+    patched = _sample(runtime, make(), 1)
+    found = two_sample(without, patched)
+    if not found.alarm:
+        return []
+    where = f"problem {found.problem}, token {found.position}"
+    return [
+        Alarm(
+            Oracle.DISTRIBUTION,
+            f"the tokens have another distribution with the patch: p = {found.p:.2g} (an alarm at {ALARM:g}, by "
+            f"permutation of {SAMPLES} samples of {len(DRAWS)} problems); most in {where}: {found.words}",
+        )
+    ]
+
+
+def _sample(runtime: Runtime, patch: Patch, run: int) -> Samples:
+    """The tokens of every sample, by problem; `run` numbers the seeds."""
+    requests = [
+        Planned(5, SHORTEST + at % LENGTHS, problem=problem, draw=_seeded(draw, run * SAMPLES + at))
+        for at in range(SAMPLES)
+        for problem, draw in enumerate(DRAWS)
+    ]
+    schedule = within(Schedule(tuple(requests)), context=runtime.context, chunks_seeded=runtime.chunks_seeded)
+    with runtime.attached(patch, Witness(patch)):
+        played = runtime.play(schedule)
+    samples: dict[str, list[tuple[int, ...]]] = {}
+    for name, planned in zip(schedule.ids, schedule.requests, strict=True):
+        samples.setdefault(str(planned.problem), []).append(played.requests[name].tokens)
+    return samples
+
+
+def _seeded(draw: Draw, seed: int) -> Draw:
+    return Draw(draw.temperature, draw.top_p, draw.top_k, draw.min_p, seed)

@@ -1,0 +1,130 @@
+"""The trial of one patch on one runtime: schedules one after the other, and an account of each that fails."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pytest_passatk.core.patch import Claim, Patch, PatchSpec
+from pytest_passatk.patches.registry import maker_of
+from pytest_passatk.stress import distribution
+from pytest_passatk.stress.account import account, headline
+from pytest_passatk.stress.alarm import Alarm
+from pytest_passatk.stress.bench import Bench
+from pytest_passatk.stress.case import Finding
+from pytest_passatk.stress.classics import CLASSICS
+from pytest_passatk.stress.coverage import Coverage
+from pytest_passatk.stress.isolate import CrashedError, HungError
+from pytest_passatk.stress.restore import check_restored
+from pytest_passatk.stress.runtime import Runtime
+from pytest_passatk.stress.saved import save
+from pytest_passatk.stress.schedule import Schedule
+from pytest_passatk.stress.search import Smallest, kind_of, search_all, shrink
+
+SHRINKING = 20.0  # seconds for one failure
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where failures are kept, and how to play them again.
+
+    Attributes:
+        folder: of the files.
+        repeat: gives the command for a file.
+    """
+
+    folder: Path
+    repeat: Callable[[Path], str]
+
+
+class Trial:
+    """Examines a patch; every method gives an account of what failed, or an empty text.
+
+    Args:
+        runtime: live, and unpatched.
+        spec: of the patch; `None` tries the runtime itself.
+        place: for failures.
+
+    Attributes:
+        coverage: of all that was played.
+        active: whether the patch ever showed that it was.
+
+    Raises:
+        UsageError: the patch does not fit the runtime.
+    """
+
+    def __init__(self, runtime: Runtime, spec: PatchSpec | None, place: Place) -> None:
+        self.bench = Bench(runtime, spec)
+        self.coverage = Coverage()
+        self.active = spec is None
+        self._place = place
+        self._patch = spec.name if spec else "no patch"
+        self._make: Callable[[], Patch] = maker_of(spec) if spec else Patch
+        self._known: dict[tuple[str, str], Path] = {}
+
+    @property
+    def runtime(self) -> Runtime:
+        """Whose engine is driven."""
+        return self.bench.runtime
+
+    @property
+    def claim(self) -> Claim:
+        """What the patch claims."""
+        return self._make().claim
+
+    def play(self, schedule: Schedule) -> str:
+        """Play one schedule; where it fails, find the smallest relative that fails in the same way."""
+        fitted = self.bench.fit(schedule)
+        finding = self._examine(fitted)
+        if not finding.alarms:
+            return ""
+        if known := self._known.get(self._kind(finding)):
+            return self._again(finding, known)
+        return self._tell(shrink(fitted, finding, self._examine, SHRINKING), f"from {schedule.name}")
+
+    def search(self, seconds: float) -> str:
+        """Search what else can happen to a batch, for so long."""
+        found, tried = search_all(self.runtime, self._examine, seconds)
+        if found is None:
+            return ""
+        if known := self._known.get(self._kind(found.finding)):
+            return self._again(found.finding, known)
+        return self._tell(found, f"the {tried} schedules tried")
+
+    def restored(self) -> str:
+        """Whether the runtime is the same once the patch is gone."""
+        schedule = self.bench.fit(next(each for each in CLASSICS if each.name == "fifo-8"))
+        return self._say(partial(check_restored, self.runtime, self._make, schedule))
+
+    def same_distribution(self) -> str:
+        """Whether tokens have the distribution that they have without the patch."""
+        return self._say(partial(distribution.check, self.runtime, self._make), distribution.SECONDS)
+
+    def _examine(self, schedule: Schedule) -> Finding:
+        finding = self.bench.examine(schedule)
+        self.coverage += finding.coverage
+        self.active = self.active or finding.active
+        return finding
+
+    def _say(self, task: Callable[[], list[Alarm]], seconds: float | None = None) -> str:
+        try:
+            alarms = self.bench.apart(task, seconds)
+        except (CrashedError, HungError) as error:
+            return f"{self._patch} on {self.runtime.name}: {error}"
+        if not alarms:
+            return ""
+        lines = [headline(alarms[0], self._patch, self.runtime.name, at_fault="patch")]
+        return "\n".join([*lines, *(f"  {alarm.text}" for alarm in alarms)])
+
+    def _tell(self, smallest: Smallest, origin: str) -> str:
+        path = save(self._place.folder, smallest, self._patch, self.runtime.name)
+        self._known[self._kind(smallest.finding)] = path
+        return account(smallest, origin, self._patch, self.runtime.name, self._place.repeat(path))
+
+    def _again(self, finding: Finding, known: Path) -> str:
+        first = headline(finding.alarms[0], self._patch, self.runtime.name, at_fault=finding.at_fault)
+        return f"{first}, as above: {finding.alarms[0].text}\n\nplay it again: {self._place.repeat(known)}"
+
+    def _kind(self, finding: Finding) -> tuple[str, str]:
+        oracle, at_fault = kind_of(finding)
+        return str(oracle), at_fault
