@@ -35,7 +35,8 @@ class Places:
         """The titles of the suites in a place. Raises UsageError where there is no such place."""
         if names_run(place):
             store = self._open(place)
-            return tuple(suite.title for suite in store.suites(stored.find_run(store, place).id))
+            suites = store.suites(stored.find_run(store, place).id)
+            return tuple(dict.fromkeys(suite.title for suite in suites))
         files = self.files(place)
         if not files:
             raise UsageError(self._no_place(place))
@@ -107,8 +108,8 @@ class Places:
         found = self._run_suite(place, title)
         return stored.measured(self._open(place), *found) if found else None
 
-    def _run_suite(self, place: str, title: str) -> tuple[RunRow, SuiteRow] | None:
-        """A run and its suite of exactly that title, or `None` where the run has none. Raises UsageError."""
+    def _run_suite(self, place: str, title: str) -> tuple[RunRow, list[SuiteRow]] | None:
+        """A run and the rows of its suite of exactly that title, or `None` where it has none. Raises UsageError."""
         store = self._open(place)
         try:
             run = stored.find_run(store, place, title)
@@ -116,8 +117,8 @@ class Places:
             if place == LAST:  # which of an arm's two names has a run is not known yet
                 return None
             raise
-        suite = stored.find_suite(store, run, title)
-        return (run, suite) if suite else None
+        suites = stored.find_suite(store, run, title)
+        return (run, suites) if suites else None
 
     def _open(self, place: str) -> Store:
         if self._store is None:

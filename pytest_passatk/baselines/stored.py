@@ -1,12 +1,15 @@
 """Runs of the store as sides of a comparison."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from pytest_passatk.baselines.names import LAST
 from pytest_passatk.core.errors import UsageError
+from pytest_passatk.core.plan import repeat_seed
 from pytest_passatk.gate.measurement import Measured, MeasuredRun, Measurement
 from pytest_passatk.gate.measuring import DIGITS, PACKAGE, run_key, short
+from pytest_passatk.gate.pooling import pool
 from pytest_passatk.report.text import visible
 from pytest_passatk.store import RunRow, Store, SuiteRow
 
@@ -34,18 +37,29 @@ def find_run(store: Store, place: str, title: str | None = None) -> RunRow:
     raise UsageError(f"no run {place} in {store.where}: it has {there}")
 
 
-def find_suite(store: Store, run: RunRow, title: str) -> SuiteRow | None:
-    """The suite of that title. Raises UsageError where two have it."""
+def find_suite(store: Store, run: RunRow, title: str) -> list[SuiteRow]:
+    """The rows of the suite of that title, one for each of its runs in the session; none where there is no such suite.
+
+    Raises:
+        UsageError: two suites have that title.
+    """
     found = [suite for suite in store.suites(run.id) if suite.title == title]
-    if len(found) > 1:
-        names = " and ".join(visible(suite.name) for suite in found)
-        raise UsageError(f"run {run.id}: {names} are both called {visible(title)}: compare a run of one of them")
-    return found[0] if found else None
+    names = list(dict.fromkeys(suite.name for suite in found))
+    if len(names) > 1:
+        both = " and ".join(map(visible, names))
+        raise UsageError(f"run {run.id}: {both} are both called {visible(title)}: compare a run of one of them")
+    return found
 
 
-def measured(store: Store, run: RunRow, suite: SuiteRow) -> Measurement:
-    """What a stored run measured: the counts of the problems with all their verdicts."""
+def measured(store: Store, run: RunRow, suites: Sequence[SuiteRow]) -> Measurement:
+    """What a stored run measured: the counts of the problems with all their verdicts, of all its repeats together."""
+    return reduce(pool, (_measured(store, run, suite) for suite in suites))
+
+
+def _measured(store: Store, run: RunRow, suite: SuiteRow) -> Measurement:
     model = {field: value for field, value in suite.model.items() if field not in UNIDENTIFIED}
+    if model.get("patch") is None:
+        model.pop("patch", None)  # as ModelInfo.identity has it
     counts = {each.id: each.count for each in store.outcomes(suite.id) if each.state == "complete"}
     sources = {source.id: source for source in store.sources(suite.id) if source.id in counts}
     return Measurement(
@@ -55,7 +69,7 @@ def measured(store: Store, run: RunRow, suite: SuiteRow) -> Measurement:
         sampling=suite.sampling,
         verifier=_digits(suite.verifier),
         revision=None,
-        runs=(_run(run, model, suite.sampling),),
+        runs=(_run(run, suite, model),),
         problems=tuple(
             Measured(name, counts[name].n, counts[name].c, _digits(source.row), short(source.prompt))
             for name, source in sorted(sources.items())
@@ -63,9 +77,10 @@ def measured(store: Store, run: RunRow, suite: SuiteRow) -> Measurement:
     )
 
 
-def unmeasured(store: Store, suite: SuiteRow) -> tuple[str, ...]:
+def unmeasured(store: Store, suites: Sequence[SuiteRow]) -> tuple[str, ...]:
     """The problems with a sample on which the harness broke, or one that is missing."""
-    return tuple(each.id for each in store.outcomes(suite.id) if each.state in {"error", "incomplete"})
+    outcomes = (each for suite in suites for each in store.outcomes(suite.id))
+    return tuple(dict.fromkeys(each.id for each in outcomes if each.state in {"error", "incomplete"}))
 
 
 def _has(store: Store, run: RunRow, title: str | None) -> bool:
@@ -73,9 +88,9 @@ def _has(store: Store, run: RunRow, title: str | None) -> bool:
     return bool(suites) if title is None else any(suite.title == title for suite in suites)
 
 
-def _run(run: RunRow, model: Mapping[str, Any], sampling: Mapping[str, Any]) -> MeasuredRun:
-    versions = {PACKAGE: run.version, **model.get("versions", {})}
-    return MeasuredRun(run_key(model, sampling, run.seed), run.seed, run.started, versions)
+def _run(run: RunRow, suite: SuiteRow, model: Mapping[str, Any]) -> MeasuredRun:
+    versions, seed = {PACKAGE: run.version, **model.get("versions", {})}, repeat_seed(run.seed, suite.repeat)
+    return MeasuredRun(run_key(model, suite.sampling, seed), seed, run.started, versions)
 
 
 def _digits(digest: str | None) -> str | None:

@@ -88,8 +88,7 @@ def _summary(measurement: Measurement) -> SuiteSummary:
 
 def _model(measurement: Measurement) -> str:
     name, backend = (str(measurement.model.get(field, "?")) for field in ("name", "backend"))
-    adapter = measurement.model.get("adapter")
-    return visible(model_label(name, backend) + (f" + {adapter}" if adapter else ""))
+    return visible(model_label(name, backend, measurement.model.get("adapter"), measurement.model.get("patch")))
 
 
 def _run(run: MeasuredRun) -> str:

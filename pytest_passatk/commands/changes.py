@@ -69,7 +69,7 @@ class SuiteChanges:
         """What a person reads."""
         count = len(self.before.outcomes)
         size = f"{count:,} problem{'' if count == 1 else 's'} x {self.suite.n:,}"
-        yield f"{visible(self.suite.title)}  {visible(self.before.model)}, {size}"
+        yield f"{visible(self.suite.full_title)}  {visible(self.before.model)}, {size}"
         yield from self._estimates()
         counts = Counter((each.before, each.after) for each in self.changes)
         yield from (f"  {_shown(old)} -> {_shown(new)}: {count:,}" for (old, new), count in counts.items())
@@ -98,7 +98,7 @@ class SuiteChanges:
         """What a program reads."""
         return {
             "name": self.suite.name,
-            "title": self.suite.title,
+            "title": self.suite.full_title,
             "n": self.suite.n,
             "judged": self.judged,
             "pass@k": {"before": _values(self.before), "after": _values(self.after)},

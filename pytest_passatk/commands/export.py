@@ -57,7 +57,7 @@ def _write_jsonl(store: Store, suites: Sequence[SuiteRow], output: Path | None) 
 
 def _write_human_eval(store: Store, suites: Sequence[SuiteRow], output: Path | None) -> None:
     if len(suites) > 1:
-        titles = ", ".join(suite.title for suite in suites)
+        titles = ", ".join(suite.full_title for suite in suites)
         raise UsageError(f"human-eval's form names no suite, and the run has {titles}: choose one with --suite")
     with _lines(output) as stream:
         for sample in _samples(store, suites):
@@ -100,8 +100,8 @@ def _samples(store: Store, suites: Sequence[SuiteRow]) -> Iterator[Sample]:
         for problem in store.problems(suite.id):
             for s in problem.samples:
                 values = (
-                    suite.title, problem.id, s.index, problem.prompt, s.text, s.tokens, s.finish, s.answer, s.status,
-                    s.reason, s.seconds, s.latency, s.first_token, s.prompt_tokens, s.logprob,
+                    suite.full_title, problem.id, s.index, problem.prompt, s.text, s.tokens, s.finish, s.answer,
+                    s.status, s.reason, s.seconds, s.latency, s.first_token, s.prompt_tokens, s.logprob,
                 )  # fmt: skip
                 yield dict(zip(COLUMNS, values, strict=True))
 

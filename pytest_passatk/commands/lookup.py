@@ -36,10 +36,10 @@ def find_run(store: Store, named: str) -> RunRow:
 def find_suites(store: Store, run: RunRow, title: str | None) -> list[SuiteRow]:
     """The suites of the run with that title or node id, or all of them. Raises UsageError."""
     suites = store.suites(run.id)
-    found = [suite for suite in suites if title is None or title in {suite.title, suite.name}]
+    found = [suite for suite in suites if title is None or title in {suite.title, suite.full_title, suite.name}]
     if not found:
         asked = "a suite" if title is None else f"suite {title!r}"
-        has = ", ".join(visible(suite.title) for suite in suites) or "none"
+        has = ", ".join(visible(suite.full_title) for suite in suites) or "none"
         raise UsageError(f"run {run.id} has no such thing as {asked}; its suites: {has}")
     return found
 
@@ -58,12 +58,14 @@ def find_problem(store: Store, suites: Sequence[SuiteRow], named: str) -> list[t
 
 
 def _id_within(suite: SuiteRow, named: str) -> str:
-    prefix = f"{suite.title}["
-    return named[len(prefix) : -1] if named.startswith(prefix) and named.endswith("]") else named
+    for prefix in (f"{suite.full_title}[", f"{suite.title}["):
+        if named.startswith(prefix) and named.endswith("]"):
+            return named[len(prefix) : -1]
+    return named
 
 
 def _titles(suites: Iterable[SuiteRow]) -> str:
-    return ", ".join(visible(suite.title) for suite in suites)
+    return ", ".join(visible(suite.full_title) for suite in suites)
 
 
 def _nearest(named: str, known: Sequence[str]) -> str:

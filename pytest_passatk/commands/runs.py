@@ -42,4 +42,4 @@ def _model(suite: SuiteRow) -> str:
 
 
 def _suite(suite: SuiteRow) -> str:
-    return f"{visible(suite.title)} {suite.problems}x{suite.n}"
+    return f"{visible(suite.full_title)} {suite.problems}x{suite.n}"

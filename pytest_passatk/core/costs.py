@@ -36,6 +36,14 @@ class Usage:
             untold_written += given and not each.tokens
         return cls(read, written, untold_read, untold_written)
 
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.read + other.read,
+            self.written + other.written,
+            self.untold_read + other.untold_read,
+            self.untold_written + other.untold_written,
+        )
+
     def at(self, price: tuple[float, float]) -> float:
         """What it costs, at a price of a million tokens read and of a million written."""
         return (self.read * price[0] + self.written * price[1]) / MILLION

@@ -4,7 +4,8 @@ Every process of a run derives the same plan from the same command line, so a pl
 compared.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from pytest_passatk.core.sample import Prompt, SamplingParams
 
@@ -17,19 +18,26 @@ class ProblemKey:
         suite: node id of the suite's function.
         problem: id of the problem in its suite.
         arm: label of the arm, where the run has several.
+        repeat: number of the run, see PlannedSuite.
     """
 
     suite: str
     problem: str
     arm: str = ""
+    repeat: int = 0
 
     def __str__(self) -> str:
-        return f"{self.suite}[{label(self.problem, self.arm)}]"
+        return f"{self.suite}[{label(self.problem, self.arm, self.repeat)}]"
 
 
-def label(name: str, arm: str) -> str:
-    """A name with the arm that it belongs to: `name@arm`, or the name alone where a run has one arm."""
-    return f"{name}@{arm}" if arm else name
+def label(name: str, arm: str, repeat: int = 0) -> str:
+    """A name with arm and run that it belongs to: `name@arm#2`; what there is only one of is left out."""
+    return name + (f"@{arm}" if arm else "") + (f"#{repeat}" if repeat else "")
+
+
+def repeat_seed(seed: int, repeat: int) -> int:
+    """The seed of one of several runs of a session: the first has the session's own, each further one the next."""
+    return seed + max(0, repeat - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,8 @@ class PlannedSuite:
         revision: of the rows, as the suite states it.
         isolation: of the programs that the suite runs; `None` where it runs none.
         arm: label of the arm that samples it, where the run has several.
+        repeat: which of several independent runs of the session it is, from 1; 0 where there is one, and where all are
+            taken together.
         verifier: digest of what judges, the rows left out.
         collected: ids of all problems of the suite that there are, selected or not; empty where only some of the rows
             were read, so that nobody knows.
@@ -81,6 +91,7 @@ class PlannedSuite:
     arm: str = ""
     verifier: str = ""
     collected: tuple[str, ...] = ()
+    repeat: int = 0
 
     @property
     def title(self) -> str:
@@ -90,7 +101,21 @@ class PlannedSuite:
     @property
     def key(self) -> tuple[str, str]:
         """Tells it from every other suite of the session."""
-        return self.name, self.arm
+        return suite_key(self.name, self.arm, self.repeat)
+
+
+def pool_plans(runs: Sequence[PlannedSuite]) -> PlannedSuite:
+    """The runs of one arm as one suite: n is that of all together, while k stays within one."""
+    first = runs[0]
+    if not first.repeat:
+        return first
+    problems = {problem.id: problem for run in runs for problem in run.problems}
+    return replace(first, repeat=0, n=sum(run.n for run in runs), problems=tuple(problems.values()))
+
+
+def suite_key(name: str, arm: str, repeat: int) -> tuple[str, str]:
+    """What tells a suite from every other one of a session: its function's node id, and the arm with its run."""
+    return name, label(arm, "", repeat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +124,22 @@ class Plan:
 
     Attributes:
         suites: in order of collection.
-        seed: of the run; the seed of each sample derives from it.
+        seed: of the run; the seed of each sample derives from it, see also `repeat_seed`.
     """
 
     suites: tuple[PlannedSuite, ...]
     seed: int
+
+    def by_arm(self) -> tuple[tuple[PlannedSuite, ...], ...]:
+        """The suites, those that differ in their run only together."""
+        groups: dict[tuple[str, str], tuple[PlannedSuite, ...]] = {}
+        for suite in self.suites:
+            groups[suite.name, suite.arm] = (*groups.get((suite.name, suite.arm), ()), suite)
+        return tuple(groups.values())
+
+    def pooled(self) -> "Plan":
+        """The same with the runs of an arm as one."""
+        return replace(self, suites=tuple(map(pool_plans, self.by_arm())))
 
     def by_model(self) -> dict[str, tuple[PlannedSuite, ...]]:
         """The suites of each model, in order of first use, so that one model is loaded at a time."""

@@ -68,6 +68,7 @@ class SuiteRecord:
         sampled: samples drawn in this run.
         seconds: wall time of sampling them, model loading excluded; 0 where nothing was sampled.
         drawn: tokens of the samples drawn in this run.
+        runs: the records of the independent runs that it is made of, where the session had several.
     """
 
     planned: PlannedSuite
@@ -77,6 +78,7 @@ class SuiteRecord:
     sampled: int
     seconds: float
     drawn: Usage
+    runs: tuple["SuiteRecord", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pytest_passatk.core.extrapolation import FARTHEST, Extrapolation, extrapola
 from pytest_passatk.core.interval import Estimate, estimates
 from pytest_passatk.core.outcomes import Outcomes, outcomes_of, why_withheld
 from pytest_passatk.core.record import Judged, ProblemRecord, SuiteRecord
+from pytest_passatk.core.repeats import Repeats
 from pytest_passatk.core.sample import SamplingParams
 from pytest_passatk.core.verdict import Status
 
@@ -84,6 +85,7 @@ class SuiteSummary:
         extrapolation: to a k above n, where that was asked for and there is an estimate.
         copies: what speaks against samples drawn independently of each other; `None` where nothing does, or only
             counts are known.
+        repeats: the independent runs that n is made of; `None` where there is one.
     """
 
     name: str
@@ -98,6 +100,7 @@ class SuiteSummary:
     figures: Figures | None
     extrapolation: Extrapolation | None = None
     copies: Copies | None = None
+    repeats: Repeats | None = None
 
     @property
     def counts(self) -> tuple[Count, ...]:
@@ -163,7 +166,7 @@ def summarize(
     return conclude(
         name=planned.name,
         title=planned.title,
-        model=model_label(model.name, model.backend),
+        model=model_label(model.name, model.backend, model.patch),
         n=planned.n,
         ks=planned.ks,
         outcomes=outcomes,
@@ -186,6 +189,7 @@ def conclude(
     copies: Copies | None = None,
     level: float = LEVEL,
     beyond: int | None = None,
+    repeats: Repeats | None = None,
 ) -> SuiteSummary:
     """The summary of counted verdicts; `SuiteSummary` and `summarize` describe the arguments."""
     withheld = why_withheld(title, outcomes)
@@ -194,13 +198,14 @@ def conclude(
     within = beyond and not withheld and n < beyond <= FARTHEST * n  # a run that stopped early has a smaller n
     extrapolation = extrapolate(counts, beyond) if beyond and within else None
     return SuiteSummary(
-        name, title, model, n, tuple(ks), level, tuple(outcomes), found, withheld, figures, extrapolation, copies
-    )
+        name, title, model, n, tuple(ks), level, tuple(outcomes), found, withheld, figures, extrapolation, copies,
+        repeats,
+    )  # fmt: skip
 
 
-def model_label(name: str, backend: str) -> str:
-    """`tiny`, or `hf:NAME` where the backend is another word than the name."""
-    return name if name == backend else f"{backend}:{name}"
+def model_label(name: str, backend: str, *changes: str | None) -> str:
+    """`tiny`, or `hf:NAME` where the backend is another word than the name; behind that what changes it: `tiny + X`."""
+    return " + ".join([name if name == backend else f"{backend}:{name}", *filter(None, changes)])
 
 
 def truncated(problem: ProblemRecord) -> int:

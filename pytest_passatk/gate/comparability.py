@@ -196,7 +196,7 @@ def _sides(before: Measurement, old: str, after: Measurement, new: str) -> str:
 
 def _shown(values: Mapping[str, Any], field: str) -> str:
     if field not in values:
-        return NOT_NOTED
+        return "none" if field == "patch" else NOT_NOTED  # a model without one is identified as before there were any
     value = values[field]
     return value if isinstance(value, str) else dumps(value, ensure_ascii=False)
 

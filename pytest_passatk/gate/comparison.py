@@ -10,6 +10,7 @@ from pytest_passatk.gate.look import Look, Looks
 from pytest_passatk.gate.measurement import Measurement
 from pytest_passatk.gate.moves import Move
 from pytest_passatk.gate.pairs import Pair
+from pytest_passatk.gate.ratio import Ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class PaceLine:
         tolerance: the loss that passes; `None` where nothing was asked.
         decision: the verdict; `None` where nothing was asked.
         why: what keeps the two from being compared, or makes the verdict inconclusive; empty otherwise.
+        ratio: after / before over the paired runs of one session; `None` where the sides are of different ones.
     """
 
     metric: str
@@ -92,6 +94,7 @@ class PaceLine:
     tolerance: Tolerance | None
     decision: Decision | None
     why: str
+    ratio: Ratio | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Upper tails of the χ² and the t distribution."""
+"""Upper tails of the χ² and the t distribution, and the latter's quantiles."""
 
 from math import atan, cos, exp, inf, lgamma, log, pi, sin, sqrt
 
@@ -29,6 +29,19 @@ def t_survival(statistic: float, df: int) -> float:
         total += term
     inside = 2 / pi * (angle + sin(angle) * total) if odd else sin(angle) * total
     return (1 - inside) / 2
+
+
+def t_quantile(share: float, df: int) -> float:
+    """The value below which Student's t with df >= 1 degrees of freedom stays with a chance of 0.5 <= `share` < 1.
+
+    By bisection of `t_survival`, down to the precision of a float.
+    """
+    low, high = 0.0, 1.0
+    while t_survival(high, df) > 1 - share:
+        low, high = high, 2 * high
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if t_survival(middle, df) > 1 - share else (low, middle)
+    return high
 
 
 def _series(a: float, x: float) -> float:

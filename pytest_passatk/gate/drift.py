@@ -1,32 +1,14 @@
 """Whether the runs of one measurement differ by more than the chance of sampling."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_passatk.core.repeats import Drift
 from pytest_passatk.gate.distributions import chi_square_survival
 from pytest_passatk.gate.measurement import Measured, Measurement
 
 FEWEST = 3  # runs below which nothing can be said of how they differ
 ALARM = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """A test of whether runs differ.
-
-    Attributes:
-        statistic: χ² of the runs' passes, given those of each problem in all runs.
-        df: its degrees of freedom: the runs less one, where they share problems.
-        p: chance of a statistic as large if all runs sample alike.
-        runs: how many.
-    """
-
-    statistic: float
-    df: int
-    p: float
-    runs: int
 
 
 def between_runs(measurement: Measurement) -> Drift | None:

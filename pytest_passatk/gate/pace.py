@@ -9,6 +9,7 @@ from pytest_passatk.gate.decision import Decision
 from pytest_passatk.gate.distributions import t_survival
 from pytest_passatk.gate.family import PACES, Policy, Tolerance
 from pytest_passatk.gate.measurement import Measurement, Pace
+from pytest_passatk.gate.ratio import paired_ratio
 
 SPREAD = 3  # runs from which on it is known how far runs of one kind differ
 
@@ -32,10 +33,11 @@ def _line(metric: str, before: Measurement, after: Measurement, policy: Policy) 
     if old is None or new is None or why:
         return PaceLine(metric, old, new, None, tolerance, None, why)
     loss = (old - new) / old * (1 if metric == "tokens/s" else -1)
+    ratio = paired_ratio(before, after, metric, policy.level)
     if tolerance is None:
-        return PaceLine(metric, old, new, loss, None, None, "")
+        return PaceLine(metric, old, new, loss, None, None, "", ratio)
     usual = _is_usual([pace.figures[metric] for pace in alike], new, policy.alpha)
-    return PaceLine(metric, old, new, loss, tolerance, *_decide(loss, tolerance, before.label, usual=usual))
+    return PaceLine(metric, old, new, loss, tolerance, *_decide(loss, tolerance, before.label, usual=usual), ratio)
 
 
 def _paces(measurement: Measurement, metric: str) -> list[Pace]:

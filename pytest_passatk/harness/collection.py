@@ -37,13 +37,12 @@ def collect_suite(
     suite = replace(suite, revision=loaded.revision)
     prompts = [render_prompt(suite, problem) for problem in loaded.problems]
     collected = () if settings.span else tuple(problem.id for problem in loaded.problems)
-    arms = ("",) if settings.check else settings.model_options.arms
-    for arm, (problem, prompt) in product(arms, zip(loaded.problems, prompts, strict=True)):
-        full = f"{name}[{label(problem.id, arm)}]"
+    for (repeat, arm), (problem, prompt) in product(_branches(settings), zip(loaded.problems, prompts, strict=True)):
+        full = f"{name}[{label(problem.id, arm, repeat)}]"
         # Left to itself, pytest takes the problem's id for a part of the function's name, and `--lf` does not find it.
         item = ProblemItem.from_parent(
             collector, name=full, nodeid=f"{collector.nodeid}::{full}", suite=suite, problem=problem, prompt=prompt,
-            fixtures=names, arm=arm, collected=collected, judge=judge,
+            fixtures=names, arm=arm, repeat=repeat, collected=collected, judge=judge,
         )  # fmt: skip
         item.add_marks(marks)
         if first:
@@ -51,6 +50,13 @@ def collect_suite(
             refuse_narrow_fixtures(item, [*names, *used], where)
             first = False
         yield item
+
+
+def _branches(settings: Settings) -> list[tuple[int, str]]:
+    """Run and arm of all that is made of each problem."""
+    if settings.check:
+        return [(0, "")]
+    return list(product(range(1, settings.repeats + 1) if settings.repeats > 1 else (0,), settings.model_options.arms))
 
 
 def _refuse_misuse(collector: pytest.Collector, name: str, suite: Suite, where: str) -> None:
@@ -64,7 +70,7 @@ def _refuse_misuse(collector: pytest.Collector, name: str, suite: Suite, where: 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """The items of one suite that were selected, those of all its arms."""
+    """The items of one suite that were selected, those of all its arms and runs."""
 
     name: str
     suite: Suite
@@ -76,7 +82,15 @@ class Collected:
         return str(self.items[0].path), self.name.rpartition("::")[2]
 
     def plan(self, settings: Settings, isolation: str | None) -> tuple[PlannedSuite, ...]:
-        """The suite's arms with the settings of this run, and the isolation of what they run. Raises UsageError."""
+        """The suite's arms and runs with the settings of this session.
+
+        Args:
+            settings: of the session.
+            isolation: of the programs that the suite runs.
+
+        Raises:
+            UsageError: a setting asks for what cannot be done.
+        """
         first = self.items[0]
         verifier = VerifierDigest(
             self.suite,
@@ -97,11 +111,15 @@ class Collected:
             verifier=verifier.alone,
             collected=first.collected,
         )
-        arms: dict[str, list[PlannedProblem]] = {}
+        branches: dict[tuple[str, int], list[PlannedProblem]] = {}
         for item in self.items:
             problem = PlannedProblem(item.problem.id, item.prompt, verifier.of(item.problem), row_digest(item.problem))
-            arms.setdefault(item.arm, []).append(problem)
-        return tuple(replace(planned, problems=tuple(problems), arm=arm) for arm, problems in arms.items())
+            branches.setdefault((item.arm, item.repeat), []).append(problem)
+        arms = settings.model_options.arms
+        return tuple(
+            replace(planned, problems=tuple(branches[arm, repeat]), arm=arm, repeat=repeat)
+            for arm, repeat in sorted(branches, key=lambda branch: (arms.index(branch[0]), branch[1]))
+        )
 
 
 def group_by_suite(items: Sequence[pytest.Item]) -> tuple[Collected, ...]:

@@ -53,6 +53,7 @@ class Gatekeeper:
         """
         if not (self.settings.compare or self.settings.save):
             return
+        plan = plan.pooled()
         _refuse_namesakes(plan)
         places = Places(self.settings.folder, store)
         foreseen = {suite.key: foresee_suite(suite, models, plan.seed) for suite in plan.suites}
@@ -95,6 +96,7 @@ class Gatekeeper:
 
     def announce(self, plan: Plan) -> Iterator[str]:
         """What each gate is going to be able to see, and what will not be compared."""
+        plan = plan.pooled()
         yield from prospects(plan, self.baselines, self.settings.policy)
         if others := self._leftover(plan):
             yield f"not in this run, and so not compared: {name_some(others)} of {self.settings.compare}"

@@ -98,6 +98,15 @@ def refuse_idle(gate: GateSettings, typed: Collection[str], arms: int) -> None:
             raise UsageError(f"{flag} needs --passatk-compare NAME, or several arms: there is nothing to compare")
 
 
+def refuse_stages(gate: GateSettings, repeats: int) -> None:
+    """Refuse stages in a session of several runs: these are compared when all are complete. Raises UsageError."""
+    if gate.stop_when_decided and repeats > 1:
+        raise UsageError(
+            f"--passatk-stop-when-decided ends one run, and --passatk-repeat {repeats} asks for {repeats} whole ones: "
+            "give one of them"
+        )
+
+
 def _refuse_contradictions(given: Mapping[str, Any]) -> None:
     if given["update"] and given["update_new_only"]:
         raise UsageError("--passatk-update replaces what --passatk-update-new-only keeps: give one of them")

@@ -31,6 +31,7 @@ class ProblemItem(pytest.Item):
         prompt: what the model is asked.
         fixtures: the names of the fixtures that the body takes.
         arm: label of the arm that samples it, where the run has several.
+        repeat: number of the run, where the session has several; 0 elsewhere.
         collected: ids of all problems of the suite; empty where only some of the rows were read.
         judge: runs the item.
         key: the problem's name in the session.
@@ -44,6 +45,7 @@ class ProblemItem(pytest.Item):
         prompt: Prompt,
         fixtures: tuple[str, ...],
         arm: str,
+        repeat: int,
         collected: tuple[str, ...],
         judge: Callable[["ProblemItem"], None],
         **kwargs: Any,
@@ -54,10 +56,12 @@ class ProblemItem(pytest.Item):
         self.prompt = prompt
         self.fixtures = fixtures
         self.arm = arm
+        self.repeat = repeat
         self.collected = collected
         self.judge = judge
         self.obj = suite.body  # conditions of skip marks are evaluated in its module
-        self.key = ProblemKey(self.nodeid.removesuffix(f"[{label(problem.id, arm)}]"), problem.id, arm)
+        name = self.nodeid.removesuffix(f"[{label(problem.id, arm, repeat)}]")
+        self.key = ProblemKey(name, problem.id, arm, repeat)
 
     def add_marks(self, marks: Iterable[pytest.Mark]) -> None:
         """Apply the marks of the suite's function."""

@@ -19,6 +19,7 @@ from pytest_passatk.harness.parsers import (
     between,
     one_of,
     parse_changes,
+    parse_duration,
     parse_gate,
     parse_ks,
     parse_pairs,
@@ -176,6 +177,8 @@ OPTIONS = (
     ),
     Option("html", "write a page with everything, samples included", metavar="FILE", path="always"),
     Option("junit-properties", "write the figures into the JUnit file as properties", None),
+    Option("stress-budget", "how long decode_shrink searches schedules, such as 30s or 2m", parse_duration, "TIME"),
+    Option("schedule", "play that schedule of decode_shrink alone", metavar="FILE", path="always"),
     Option("profile", "options under a name, from passatk.toml or pyproject.toml", metavar="NAME"),
     Option("json", "write everything that the report knows", metavar="FILE", path="always"),
 )

@@ -15,12 +15,14 @@ from pytest_passatk.core.errors import PassatkError, UsageError
 from pytest_passatk.core.plan import Plan
 from pytest_passatk.core.protocols import Model, info_of
 from pytest_passatk.core.record import RunRecord
+from pytest_passatk.core.repeats import pool_records
 from pytest_passatk.core.summary import SuiteSummary, summarize
 from pytest_passatk.gate.comparison import Comparison
 from pytest_passatk.harness.engines import PER_WORKER, refuse_accident, refuse_crowd
 from pytest_passatk.harness.gate_report import close_gates
 from pytest_passatk.harness.gatekeeper import Gatekeeper
 from pytest_passatk.harness.keeping import keep_counts
+from pytest_passatk.harness.measured import relate_runs
 from pytest_passatk.harness.reports import write_reports
 from pytest_passatk.harness.screen import Screen
 from pytest_passatk.harness.secrets import mask
@@ -166,11 +168,12 @@ class Owner:
             store.finish_suite(number, record)
         self.run = RunRecord(
             self._number if self.settings.store else None, self._command, self.settings.seed, self._started,
-            monotonic() - self._clock, records, self.settings.profile,
+            monotonic() - self._clock, pool_records(records), self.settings.profile,
         )  # fmt: skip
-        self.summaries = tuple(
-            summarize(record, price=self.settings.price, beyond=self.settings.extrapolate) for record in records
+        summaries = (
+            summarize(record, price=self.settings.price, beyond=self.settings.extrapolate) for record in self.run.suites
         )
+        self.summaries = relate_runs(self.run, tuple(summaries))
         if not self.exchange.failure:
             self.comparisons = self.gatekeeper.judge(self.run, self.summaries)
 

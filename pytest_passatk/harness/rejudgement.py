@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_passatk.core.errors import UsageError
-from pytest_passatk.core.plan import Plan, PlannedSuite
+from pytest_passatk.core.plan import Plan, PlannedSuite, repeat_seed, suite_key
 from pytest_passatk.core.protocols import Model, ModelInfo
 from pytest_passatk.core.rejudging import Rejudging
 from pytest_passatk.core.sample import SamplingParams
@@ -97,11 +97,13 @@ class Rejudgement(Session):
     def _loosen(self, settings: Settings) -> Settings:
         """Settings that no suite refuses, however its defaults changed; `_plan` puts in those of the run."""
         most = max((each.row.n for each in self._recorded.values()), default=1)
-        arms = replace(settings.model_options, adapters={arm: None for _, arm in self._recorded})
+        rows = [each.row for each in self._recorded.values()]
+        arms = replace(settings.model_options, adapters={row.arm: None for row in rows}, patches={})
+        last = max((row.repeat for row in rows), default=0)
         return replace(
-            settings, model="recorded", model_options=arms, n=most, ks=(1,), sampling={"temperature": 1.0}, check=False,
-            engines=None, store=Path(self._order.store), json=Path(self._order.report), gate=settings.gate.idle(),
-            summary=None, step_summary=None, html=None,
+            settings, model="recorded", model_options=arms, repeats=max(2, last) if last else 1, n=most, ks=(1,),
+            sampling={"temperature": 1.0}, check=False, engines=None, store=Path(self._order.store),
+            json=Path(self._order.report), gate=settings.gate.idle(), summary=None, step_summary=None, html=None,
         )  # fmt: skip
 
     def select(self, items: Sequence[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
@@ -110,7 +112,7 @@ class Rejudgement(Session):
         others: list[pytest.Item] = []
         changed: dict[str, list[str]] = {}
         for item in items:
-            recorded = self._recorded.get((item.key.suite, item.arm)) if isinstance(item, ProblemItem) else None
+            recorded = self._find(item) if isinstance(item, ProblemItem) else None
             if recorded is None or not isinstance(item, ProblemItem) or not recorded.holds(item):
                 others.append(item)
                 if recorded and isinstance(item, ProblemItem) and item.problem.id in recorded.streams:
@@ -120,6 +122,9 @@ class Rejudgement(Session):
         with replacing(Path(self._order.changed)) as stream:
             json.dump(changed, stream)
         return kept, others
+
+    def _find(self, item: ProblemItem) -> RecordedSuite | None:
+        return self._recorded.get(suite_key(item.key.suite, item.arm, item.repeat))
 
     def own(self) -> Owner:
         """See Session."""
@@ -132,7 +137,7 @@ class Rejudgement(Session):
 
     def _plan(self, suites: tuple[Collected, ...], fixtures: Fixtures) -> Plan:
         planned = super()._plan(suites, fixtures).suites
-        seed = self._recorded[planned[0].key].seed
+        seed = self._recorded[planned[0].key].seed - repeat_seed(0, planned[0].repeat)
         return Plan(tuple(self._recorded[suite.key].settle(suite) for suite in planned), seed)
 
     def _load(self, spec: str) -> Model:
@@ -143,7 +148,7 @@ class Rejudgement(Session):
 
 
 def _read(order: Rejudging) -> dict[tuple[str, str], RecordedSuite]:
-    """The suites of the run, by node id and arm."""
+    """The suites of the run, by their keys."""
     store = Store(Path(order.store), create=False)
     try:
         return {row.key: RecordedSuite.of(store, row) for row in store.suites(order.run) if row.id in order.suites}

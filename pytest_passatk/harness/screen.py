@@ -15,7 +15,8 @@ import pytest
 from _pytest.capture import CaptureManager
 from _pytest.terminal import TerminalReporter  # pytest 8.3 does not export it
 
-from pytest_passatk.core.protocols import info_of
+from pytest_passatk.core.plan import Plan, PlannedSuite, repeat_seed
+from pytest_passatk.core.protocols import Model, info_of
 from pytest_passatk.core.record import Profile
 from pytest_passatk.core.sample import SamplingParams
 from pytest_passatk.core.summary import SuiteSummary
@@ -24,6 +25,7 @@ from pytest_passatk.harness.settings import STORE
 from pytest_passatk.report import table
 from pytest_passatk.report.glyphs import glyphs_for
 from pytest_passatk.report.verdicts import draw_comparisons
+from pytest_passatk.sampling.books import Books
 from pytest_passatk.sampling.exchange import Exchange
 
 LOG = logging.getLogger("pytest_passatk")
@@ -85,26 +87,34 @@ class Screen:
         if profile:
             set_here = ", ".join(f"{name} {value}" for name, value in profile.options.items()) or "sets nothing"
             self._say(f"passatk: profile {profile.name} of {profile.file}: {set_here}")
-        times = glyphs_for(self._encoding).times
         for spec, suites in groupby(books.plan.suites, key=lambda suite: suite.model):
             info = self.exchange.models[spec].info
             versions = ", ".join(f"{library} {version}" for library, version in info.versions.items())
             placed = "" if info.device in {"none", "server"} else f", {info.dtype} on {info.device}"
             self._say(f"passatk: model {info.name}, backend {info.backend} ({versions}){placed}")
-            for suite in suites:
-                reused = books.reused[suite.key]
-                stored = f", {reused} in the store" if reused else ""
-                adapter = info_of(self.exchange.models[spec], suite.arm).adapter
-                if adapter:
-                    self._say(f"passatk: {suite.title}: adapter {adapter}")
-                if suite.isolation:
-                    self._say(f"passatk: {suite.title}: programs run in {suite.isolation}")
-                self._say(
-                    f"passatk: {suite.title}: {len(suite.problems)} problems {times} {suite.n} samples{stored}, "
-                    f"{describe(suite.params)}, seed {books.plan.seed}"
-                )
+            for runs in Plan(tuple(suites), books.plan.seed).by_arm():
+                self._announce_arm(runs, books, self.exchange.models[spec])
         for notice in self.exchange.notices:
             self._say(f"passatk: {notice}")
+
+    def _announce_arm(self, runs: Sequence[PlannedSuite], books: Books, model: Model) -> None:
+        """Say what is going to be sampled in one arm of a suite, in all its runs."""
+        suite, title = runs[0], runs[0].title
+        info, times = info_of(model, suite.arm), glyphs_for(self._encoding).times
+        if info.adapter:
+            self._say(f"passatk: {title}: adapter {info.adapter}")
+        if info.patch:
+            self._say(f"passatk: {title}: patch {info.patch}")
+        if suite.isolation:
+            self._say(f"passatk: {title}: programs run in {suite.isolation}")
+        reused = sum(books.reused[run.key] for run in runs)
+        size = f"{len(suite.problems)} problems {times} {suite.n} samples"
+        again = f" {times} {len(runs)} runs" if len(runs) > 1 else ""
+        stored = f", {reused} in the store" if reused else ""
+        seeds = ", ".join(str(repeat_seed(books.plan.seed, run.repeat)) for run in runs)
+        self._say(
+            f"passatk: {title}: {size}{again}{stored}, {describe(suite.params)}, seed{'s' if again else ''} {seeds}"
+        )
 
     def tell(self, line: str) -> None:
         """Say what a person should know although no test shows it."""

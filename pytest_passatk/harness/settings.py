@@ -19,7 +19,7 @@ from pytest_passatk.core.sample import SamplingParams
 from pytest_passatk.core.source import Parameters, RowRequest
 from pytest_passatk.core.suite import Suite
 from pytest_passatk.harness.arms import refuse_idle_args, resolve_arms
-from pytest_passatk.harness.gating import GateSettings, refuse_idle, resolve_gate
+from pytest_passatk.harness.gating import GateSettings, refuse_idle, refuse_stages, resolve_gate
 from pytest_passatk.harness.options import OPTIONS, read_options
 from pytest_passatk.harness.profiles import read_profile
 
@@ -60,6 +60,8 @@ class Settings:
         step_summary: the file of GitHub Actions to which it is added.
         html: where to write the page.
         junit_properties: whether the JUnit file gets the figures.
+        stress_budget: seconds for schedules that the stress suite searches; `None` leaves it to the suite.
+        schedule: the file with the only schedule to play.
         profile: what of this came from a profile; `None` where none was asked for.
     """
 
@@ -90,6 +92,8 @@ class Settings:
     step_summary: Path | None
     html: Path | None
     junit_properties: bool
+    stress_budget: float | None
+    schedule: Path | None
     profile: Profile | None
 
     def choose_model(self, suite: Suite) -> str:
@@ -138,10 +142,12 @@ class Settings:
             raise UsageError(
                 f"{where}: pass@{ks[-1]} needs at least {ks[-1]} samples, n is {n}: raise --n or lower --k"
             )
-        if self.extrapolate and not n < self.extrapolate <= FARTHEST * n:
+        drawn = n * self.repeats
+        if self.extrapolate and not drawn < self.extrapolate <= FARTHEST * drawn:
             raise UsageError(
-                f"{where}: pass@{self.extrapolate} cannot be extrapolated from n={n} samples: "
-                f"--passatk-extrapolate takes a K from {n + 1} to {FARTHEST * n}; raise --n for one further away"
+                f"{where}: pass@{self.extrapolate} cannot be extrapolated from n={drawn} samples: "
+                f"--passatk-extrapolate takes a K from {drawn + 1} to {FARTHEST * drawn}; raise --n for one further "
+                "away"
             )
         if n > 1 and self.params(suite).temperature == 0:
             raise UsageError(
@@ -171,6 +177,7 @@ def resolve_settings(config: pytest.Config) -> Settings:
     typed = tuple(map(str, config.invocation_params.args))
     gate, model_options = resolve_gate(given, config.rootpath), _model_options(given)
     refuse_idle(gate, typed, len(model_options.arms))
+    refuse_stages(gate, given["repeat"] or 1)
     refuse_idle_args(model_options.patches, typed)
     return Settings(
         model=given["model"],
@@ -200,6 +207,8 @@ def resolve_settings(config: pytest.Config) -> Settings:
         step_summary=_file(os.environ.get("GITHUB_STEP_SUMMARY")),
         html=_file(given["html"]),
         junit_properties=bool(given["junit_properties"]),
+        stress_budget=given["stress_budget"],
+        schedule=_file(given["schedule"]),
         profile=profile,
     )
 

@@ -14,6 +14,7 @@ from pytest_passatk.report.glyphs import Glyphs
 from pytest_passatk.report.paper import INDENT, indented, printed
 from pytest_passatk.report.plot import histogram, whisker
 from pytest_passatk.report.text import amount, joined, listed, seconds, visible
+from pytest_passatk.report.wording import runs_of
 
 PLOT = range(12, 61)  # columns that a plot of intervals may have
 TEXT = 52  # columns of the numbers beside it
@@ -42,6 +43,8 @@ def _block(summary: SuiteSummary, width: int, glyphs: Glyphs, *, whole: bool) ->
     if far := summary.extrapolation:
         bracket = f"{far.low:.3f} {glyphs.dash} {far.high:.3f}, {far.point:.3f} if pass rates follow a Beta"
         yield indented(Text(f"pass@{far.k} extrapolated, for information: {bracket}", overflow="fold"))
+    for line in runs_of(summary.title, summary.repeats) if summary.repeats else ():
+        yield indented(Text(line, overflow="fold"))
     if summary.copies:
         yield indented(Text(f"warning: {summary.copies.note}", style="yellow", overflow="fold"))
     yield Text()
@@ -54,11 +57,20 @@ def _block(summary: SuiteSummary, width: int, glyphs: Glyphs, *, whole: bool) ->
 
 def _heading(summary: SuiteSummary, glyphs: Glyphs) -> Text:
     count = len(summary.outcomes)
-    size = f"{count:,} problem{'' if count == 1 else 's'} {glyphs.times} {summary.n:,}"
+    size = f"{count:,} problem{'' if count == 1 else 's'} {glyphs.times} {_samples(summary, glyphs)}"
     parts = (visible(summary.model), size, f"{summary.solved:,} of {summary.judged:,} solved")
     return Text.assemble(
         (visible(summary.title), "bold"), "  ", (f" {glyphs.dot} ".join(parts), "dim"), overflow="fold"
     )  # fmt: skip
+
+
+def _samples(summary: SuiteSummary, glyphs: Glyphs) -> str:
+    """The samples a problem: `8`, or `3 runs × 8`."""
+    if summary.repeats is None or len(summary.repeats.sizes) == 1:
+        return f"{summary.n:,}"
+    sizes = sorted(set(summary.repeats.sizes))
+    each = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+    return f"{len(summary.repeats.sizes)} runs {glyphs.times} {each}"
 
 
 def _estimates(summary: SuiteSummary, width: int, glyphs: Glyphs) -> Table:

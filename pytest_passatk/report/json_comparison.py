@@ -12,6 +12,7 @@ from pytest_passatk.gate.look import Looks
 from pytest_passatk.gate.measurement import MeasuredRun, Measurement
 from pytest_passatk.gate.moves import Move
 from pytest_passatk.gate.pairs import Pair
+from pytest_passatk.gate.ratio import Ratio
 from pytest_passatk.report.json_estimate import plain_estimate, plain_interval
 
 UNIDENTIFIED = {"device", "context"}  # what a measurement does not know of its model
@@ -111,6 +112,15 @@ def _pace(pace: PaceLine) -> dict[str, Any]:
         "tolerance": _typed(pace.tolerance) if pace.tolerance else None,
         "decision": pace.decision,
         "why": pace.why or None,
+        "ratio": _ratio(pace.ratio) if pace.ratio else None,
+    }
+
+
+def _ratio(ratio: Ratio) -> dict[str, Any]:
+    return {
+        "value": ratio.value,
+        "interval": plain_interval(ratio.interval) if ratio.interval else None,
+        "runs": ratio.runs,
     }
 
 

@@ -14,6 +14,7 @@ from pytest_passatk.core.summary import SuiteSummary, truncated, unanswered
 from pytest_passatk.gate.comparison import Comparison
 from pytest_passatk.report.json_comparison import plain_comparison
 from pytest_passatk.report.json_estimate import plain_estimate
+from pytest_passatk.report.json_repeats import plain_repeats
 from pytest_passatk.report.output import replacing
 
 SCHEMA = 1
@@ -43,7 +44,7 @@ def to_json(
             "profile": asdict(run.profile) if run.profile else None,
         },
         "versions": {"pytest-passatk": __version__, "python": platform.python_version()},
-        "suites": [_suite(record, summary) for record, summary in suites],
+        "suites": [_suite(record, summary, run.seed) for record, summary in suites],
         "comparisons": [plain_comparison(comparison) for comparison in comparisons],
     }
 
@@ -71,7 +72,7 @@ def _dump(document: Mapping[str, Any], stream: IO[str]) -> None:
     stream.write("\n")
 
 
-def _suite(record: SuiteRecord, summary: SuiteSummary) -> dict[str, Any]:
+def _suite(record: SuiteRecord, summary: SuiteSummary, seed: int) -> dict[str, Any]:
     planned = record.planned
     return {
         "name": planned.name,
@@ -84,6 +85,7 @@ def _suite(record: SuiteRecord, summary: SuiteSummary) -> dict[str, Any]:
         "n": planned.n,
         "ks": list(planned.ks),
         "extracts": planned.extracts,
+        "repeats": plain_repeats(record, summary.repeats, seed) if summary.repeats else None,
         "seconds": record.seconds,
         "level": summary.level,
         "withheld": summary.withheld,

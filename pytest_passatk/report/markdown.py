@@ -11,6 +11,7 @@ from pytest_passatk.report.excerpt import FindSample
 from pytest_passatk.report.markdown_gate import gate_sections
 from pytest_passatk.report.markdown_text import SENTENCE, bullets, code, table
 from pytest_passatk.report.output import replacing
+from pytest_passatk.report.wording import runs_of
 
 LIMIT = 60_000  # characters; GitHub takes 65,536
 LEFT_OUT = "… more is left out here, and stands in the terminal's output and in the JSON report."
@@ -31,7 +32,7 @@ def to_markdown(
         find_sample: of a baseline's side, where its samples are at hand.
     """
     body = gate_sections(run, comparisons, find_sample) if comparisons else _estimates(summaries)
-    return _fitted([*body, *_withheld(summaries), *_foot(run)])
+    return _fitted([*body, *_withheld(summaries), *_runs(summaries), *_foot(run)])
 
 
 def write(path: Path, text: str, *, append: bool) -> None:
@@ -85,6 +86,12 @@ def _withheld(summaries: Sequence[SuiteSummary]) -> Iterator[str]:
     found = [f"{code(each.title)}: {code(each.withheld, SENTENCE)}" for each in summaries if each.withheld]
     if found:
         yield "pass@k is withheld:\n\n" + bullets(found)
+
+
+def _runs(summaries: Sequence[SuiteSummary]) -> Iterator[str]:
+    lines = [line for each in summaries if each.repeats for line in runs_of(each.title, each.repeats)]
+    if lines:
+        yield bullets([code(line, SENTENCE) for line in lines])
 
 
 def _foot(run: RunRecord) -> Iterator[str]:

@@ -20,6 +20,7 @@ from pytest_passatk.report.wording import (
     pace_change,
     probability,
     probability_of,
+    ratios,
     ruling,
     sizes,
     worth_showing,
@@ -113,6 +114,7 @@ def _sentences(comparison: Comparison) -> Iterator[str]:
     if comparison.response:
         yield answered(comparison.response)
     yield from needs(comparison)
+    yield from (code(line, SENTENCE) for line in ratios(comparison))
 
 
 def _moves(comparisons: Sequence[Comparison]) -> str | None:

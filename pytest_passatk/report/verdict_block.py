@@ -23,6 +23,7 @@ from pytest_passatk.report.wording import (
     moved,
     needs,
     probability,
+    ratios,
     room,
     ruling,
     spoken,
@@ -127,6 +128,7 @@ def _remarks(comparison: Comparison) -> Iterator[str]:
         beyond = ", ".join(f"{line.metric} {probability(line.p_generalises)}" for line in gated)
         yield f"p beyond these problems (sign-flip): {beyond}"
     yield from needs(comparison)
+    yield from ratios(comparison)
     if comparison.response:
         yield answered(comparison.response)
         yield room(comparison.response)

@@ -3,10 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from pytest_passatk.core.repeats import Repeats
 from pytest_passatk.gate.comparison import Comparison, Line, PaceLine
 from pytest_passatk.gate.decision import Decision
+from pytest_passatk.gate.drift import ALARM, FEWEST
 from pytest_passatk.gate.headroom import Response
 from pytest_passatk.gate.moves import Kind, Move
+from pytest_passatk.gate.ratio import Ratio
 from pytest_passatk.report.text import seconds, visible
 
 SHOWN = 10  # problems that moved, in a short report
@@ -163,6 +166,32 @@ def pace_change(pace: PaceLine) -> str:
     if pace.loss is None:
         return ""
     return f"{-pace.loss if pace.metric == 'tokens/s' else pace.loss:+.1%}"
+
+
+def ratios(comparison: Comparison) -> Iterator[str]:
+    """How much faster or slower the candidate is than the arm beside which it ran."""
+    for pace in spoken(comparison):
+        if pace.ratio:
+            sides = f"{pace.metric} of {visible(comparison.after.label)} over {visible(comparison.before.label)}"
+            yield f"{sides}: {_ratio(pace.ratio, comparison.policy.level)}"
+
+
+def _ratio(ratio: Ratio, level: float) -> str:
+    if ratio.interval is None:
+        return f"{ratio.value:.3f}; no interval: one run each; --passatk-repeat 3 gives one"
+    low, high = ratio.interval
+    return f"{ratio.value:.3f}, {level:.0%} interval {low:.3f} to {high:.3f} ({ratio.runs} runs each)"
+
+
+def runs_of(title: str, repeats: Repeats) -> Iterator[str]:
+    """Whether the runs of a suite differ by more than chance, for three runs or more."""
+    drift, runs = repeats.drift, f"runs of {visible(title)}"
+    if drift is None:
+        if len(repeats.sizes) >= FEWEST:
+            yield f"{runs}: no χ², since every problem was solved by all samples or by none"
+        return
+    warning = "; they differ more than their samples explain" if drift.p <= ALARM else ""
+    yield f"{runs}: χ² = {drift.statistic:.1f}, df = {drift.df}, {equation(drift.p)}{warning}"
 
 
 def answered(response: Response) -> str:

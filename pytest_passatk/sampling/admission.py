@@ -46,6 +46,6 @@ def refuse_unarmed(plan: Plan, models: Mapping[str, Model]) -> None:
     for suite in plan.suites:
         if suite.arm and not isinstance(models[suite.model], Armed):
             raise UsageError(
-                f"--model {suite.model}: does not take several arms in one run: name one adapter and one patch at most, "
-                "or take hf:, vllm: or openai:"
+                f"--model {suite.model}: does not take several arms in one run: name one adapter and one patch at "
+                "most, or take hf:, vllm: or openai:"
             )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from time import monotonic
 
 from pytest_passatk.core.costs import Usage
-from pytest_passatk.core.plan import Plan, PlannedSuite, ProblemKey
+from pytest_passatk.core.plan import Plan, PlannedSuite, ProblemKey, repeat_seed
 from pytest_passatk.core.protocols import Model, info_of
 from pytest_passatk.core.record import SuiteRecord
 from pytest_passatk.core.sample import Completion, Request
@@ -36,8 +36,9 @@ class Books:
 
     def _open_suite(self, suite: PlannedSuite, store: Store) -> None:
         identity = info_of(self.models[suite.model], suite.arm).identity()
+        seed = repeat_seed(self.plan.seed, suite.repeat)
         names = store.add_streams(
-            [stream_settings(identity, p.prompt, suite.params, self.plan.seed, p.id) for p in suite.problems]
+            [stream_settings(identity, p.prompt, suite.params, seed, p.id) for p in suite.problems]
         )
         found = store.completions(names, suite.n)
         for problem, stream in zip(suite.problems, names, strict=True):
@@ -50,7 +51,8 @@ class Books:
 
     def of(self, suite: PlannedSuite) -> list[Ledger]:
         """The ledgers of one suite, in order of the plan."""
-        return [self.ledgers[ProblemKey(suite.name, problem.id, suite.arm)] for problem in suite.problems]
+        keys = (ProblemKey(suite.name, problem.id, suite.arm, suite.repeat) for problem in suite.problems)
+        return [self.ledgers[key] for key in keys]
 
     def requests(self, suites: Iterable[PlannedSuite]) -> list[Request]:
         """What the model still has to answer; a sample that two suites share is asked for once."""
@@ -58,6 +60,11 @@ class Books:
             request for suite in suites for ledger in self.of(suite) for request in ledger.requests(self.plan.seed)
         )
         return list({(request.stream, request.index): request for request in missing}.values())
+
+    def is_apart(self, suite: PlannedSuite) -> bool:
+        """Whether a suite is sampled apart from its other arms and runs, so that its speed is its own."""
+        info = info_of(self.models[suite.model], suite.arm)
+        return bool(suite.repeat or info.patch)
 
     def are_final(self, suites: Iterable[PlannedSuite]) -> bool:
         """Whether none of these suites is going to want more samples than it does now."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from pytest_passatk.core.plan import PlannedProblem, PlannedSuite, ProblemKey
+from pytest_passatk.core.plan import PlannedProblem, PlannedSuite, ProblemKey, repeat_seed
 from pytest_passatk.core.record import Judged, ProblemRecord
 from pytest_passatk.core.sample import Completion, FinishReason, Request, sample_seed
 from pytest_passatk.core.verdict import Status, Verdict
@@ -44,7 +44,7 @@ class Ledger:
     @property
     def key(self) -> ProblemKey:
         """The problem's name in the session."""
-        return ProblemKey(self.suite.name, self.problem.id, self.suite.arm)
+        return ProblemKey(self.suite.name, self.problem.id, self.suite.arm, self.suite.repeat)
 
     @property
     def settled(self) -> bool:
@@ -84,10 +84,11 @@ class Ledger:
 
     def requests(self, run_seed: int) -> list[Request]:
         """What the model still has to answer."""
+        seed = repeat_seed(run_seed, self.suite.repeat)
         return [
             Request(
                 self.stream, self.problem.id, index, self.problem.prompt, self.suite.params,
-                sample_seed(run_seed, self.problem.id, index), self.suite.arm,
+                sample_seed(seed, self.problem.id, index), self.suite.arm, max(0, self.suite.repeat - 1),
             )
             for index in range(self.n)
             if index not in self.completions

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_passatk.core.plan import label, suite_key
+
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
@@ -21,8 +23,8 @@ class RunRow:
 class SuiteRow:
     """One suite of a run.
 
-    `model` and `sampling` are the plain forms of ModelInfo and SamplingParams, `problems` is how many there are, and
-    `verifier` is `None` where it was not noted.
+    `model` and `sampling` are the plain forms of ModelInfo and SamplingParams, `problems` is how many there are,
+    `verifier` is `None` where it was not noted, and `repeat` is as in PlannedSuite.
     """
 
     id: int
@@ -38,11 +40,17 @@ class SuiteRow:
     problems: int
     arm: str = ""
     verifier: str | None = None
+    repeat: int = 0
 
     @property
     def key(self) -> tuple[str, str]:
         """Tells it from every other suite of the run."""
-        return self.name, self.arm
+        return suite_key(self.name, self.arm, self.repeat)
+
+    @property
+    def full_title(self) -> str:
+        """The title, and which of several runs of the session it is: `fake@esamp#2`."""
+        return label(self.title, "", self.repeat)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ SAMPLE = ("text", "tokens", "finish", "latency", "logprob", "first_token", "prom
 PAGE = 500  # problems of a suite that are looked up at once
 
 _SUITES = """
-SELECT id, name, title, n, ks, extracts, model, sampling, reused, seconds, arm, verifier,
+SELECT id, name, title, n, ks, extracts, model, sampling, reused, seconds, arm, verifier, repeat,
     (SELECT count(*) FROM run_problems p WHERE p.suite = r.id)
 FROM run_suites r WHERE run = ? ORDER BY id"""
 
@@ -59,12 +59,13 @@ class Runs:
         row = (
             run, storable(suite.name), storable(suite.title), suite.n, json.dumps(suite.ks), suite.extracts,
             json.dumps(model.to_dict()), json.dumps(asdict(suite.params)), reused, storable(suite.arm),
-            suite.verifier or None,
+            suite.verifier or None, suite.repeat,
         )  # fmt: skip
         with self._writing():
             cursor = self._connection.execute(
-                "INSERT INTO run_suites (run, name, title, n, ks, extracts, model, sampling, reused, arm, verifier) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO run_suites "
+                "(run, name, title, n, ks, extracts, model, sampling, reused, arm, verifier, repeat) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
             number = int(cursor.lastrowid or 0)
@@ -107,10 +108,10 @@ class Runs:
         return [
             SuiteRow(
                 number, name, title, n, tuple(json.loads(ks)), bool(extracts), json.loads(model), json.loads(sampling),
-                reused, seconds, problems, arm, verifier,
+                reused, seconds, problems, arm, verifier, repeat,
             )
             for (
-                number, name, title, n, ks, extracts, model, sampling, reused, seconds, arm, verifier, problems,
+                number, name, title, n, ks, extracts, model, sampling, reused, seconds, arm, verifier, repeat, problems,
             ) in self._rows(_SUITES, [run])
         ]  # fmt: skip
 

@@ -16,7 +16,7 @@ from time import monotonic, sleep
 
 from pytest_passatk.core.errors import StoreError
 
-VERSION = 4
+VERSION = 5
 APPLICATION = 0x70617373  # "pass" in SQLite's header, which tells a store from another program's file
 
 TABLES = """
@@ -36,7 +36,8 @@ CREATE TABLE runs (
 CREATE TABLE run_suites (
     id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES runs(id), name TEXT NOT NULL, title TEXT NOT NULL,
     n INTEGER NOT NULL, ks TEXT NOT NULL, extracts INTEGER NOT NULL, model TEXT NOT NULL, sampling TEXT NOT NULL,
-    reused INTEGER NOT NULL, seconds REAL NOT NULL DEFAULT 0, arm TEXT NOT NULL DEFAULT '', verifier TEXT);
+    reused INTEGER NOT NULL, seconds REAL NOT NULL DEFAULT 0, arm TEXT NOT NULL DEFAULT '', verifier TEXT,
+    repeat INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX suites_of_run ON run_suites (run);
 CREATE TABLE run_problems (
     suite INTEGER NOT NULL REFERENCES run_suites(id), position INTEGER NOT NULL, problem TEXT NOT NULL,
@@ -54,6 +55,7 @@ ALTER TABLE run_suites ADD COLUMN arm TEXT NOT NULL DEFAULT ''""",
     3: """
 ALTER TABLE run_suites ADD COLUMN verifier TEXT;
 ALTER TABLE run_problems ADD COLUMN row TEXT""",
+    4: "ALTER TABLE run_suites ADD COLUMN repeat INTEGER NOT NULL DEFAULT 0",
 }
 
 BUSY_SECONDS = 60.0  # how long a write waits for another run on the same store

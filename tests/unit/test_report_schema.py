@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from pytest_passatk.core.duplicates import Copies
 from pytest_passatk.core.record import Profile, RunRecord, SuiteRecord
+from pytest_passatk.core.repeats import Drift, Repeats, pool_records
 from pytest_passatk.core.summary import summarize
 from pytest_passatk.gate.compare import compare
 from pytest_passatk.gate.comparison import Comparison, PaceLine
@@ -21,6 +22,7 @@ from pytest_passatk.gate.family import PACES, Policy, Tolerance
 from pytest_passatk.gate.look import Look, Looks
 from pytest_passatk.gate.measurement import Measurement, Pace
 from pytest_passatk.gate.measuring import measure
+from pytest_passatk.gate.ratio import Ratio
 from pytest_passatk.report.json_report import to_json
 
 MakeRecord = Callable[..., SuiteRecord]
@@ -51,7 +53,7 @@ def compared(make_record: MakeRecord) -> Comparison:
         found,
         lines=(replace(one, look=LOOK), *others),
         pace=(
-            PaceLine("tokens/s", 2.0, 1.0, 0.5, Tolerance(5, "%"), Decision.REGRESSED, ""),
+            PaceLine("tokens/s", 2.0, 1.0, 0.5, Tolerance(5, "%"), Decision.REGRESSED, "", Ratio(0.5, (0.4, 0.6), 3)),
             PaceLine("latency_p50", 2.0, None, None, None, None, "not noted"),
         ),
         notes=("compared on 2 of 3 problems",),
@@ -65,9 +67,10 @@ def whole(make_record: MakeRecord) -> dict[str, Any]:
     record = make_record({"a": "PPFF", "b": "PfT ", "e": "PPPE", "s": "SSSS"}, sampled=4, told=True)
     fine = make_record({"a": "PPFF", "b": "FFFF"}, sampled=4, told=True)
     fine = replace(fine, planned=replace(fine.planned, arm="lora", revision="v1", isolation="namespaces"))
+    [fine] = pool_records([replace(fine, planned=replace(fine.planned, repeat=1))])
     run = replace(run_of(record, fine), profile=Profile("nightly", "passatk.toml", {"n": "8"}))
     copied = replace(summarize(fine, price=(1, 2), beyond=8), copies=Copies(2, 40, 1e-9))
-    summaries = [summarize(record, price=(1, 2)), copied]
+    summaries = [summarize(record, price=(1, 2)), replace(copied, repeats=Repeats((4,), Drift(1.5, 2, 0.47, 3)))]
     return plain(to_json(run, summaries, [compared(make_record)]))
 
 

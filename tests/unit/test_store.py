@@ -386,7 +386,7 @@ def test_a_newer_store_asks_for_a_newer_version(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     connection.close()
-    with pytest.raises(StoreError, match=r"store\.sqlite: .*schema 5.*reads up to 4: upgrade pytest-passatk"):
+    with pytest.raises(StoreError, match=r"store\.sqlite: .*schema 6.*reads up to 5: upgrade pytest-passatk"):
         Store(path)
 
 
@@ -397,12 +397,13 @@ def test_a_store_of_schema_3_is_brought_up_and_keeps_its_runs(path: Path) -> Non
     store.close()
     with sqlite3.connect(path) as connection:
         connection.execute("ALTER TABLE run_suites DROP COLUMN verifier")
+        connection.execute("ALTER TABLE run_suites DROP COLUMN repeat")
         connection.execute("ALTER TABLE run_problems DROP COLUMN row")
         connection.execute("PRAGMA user_version = 3")
     connection.close()
     store = Store(path)
     [suite] = store.suites(run)
-    assert (suite.title, suite.verifier) == ("quiz", None)
+    assert (suite.title, suite.verifier, suite.repeat) == ("quiz", None, 0)
     assert store.sources(suite.id) == [SourceRow("a", "What?", None)]
     plan = replace(planned(["b"]), verifier="of today")
     plan = replace(plan, problems=tuple(replace(problem, row="of b") for problem in plan.problems))

@@ -17,6 +17,7 @@ from pytest_passatk.report.wording import (
     pace_change,
     probability,
     probability_of,
+    ratios,
     ruling,
     sizes,
 )
@@ -108,6 +109,7 @@ def _remarks(comparison: Comparison) -> Iterator[str]:
     if comparison.response:
         yield answered(comparison.response)
     yield from needs(comparison)
+    yield from ratios(comparison)
 
 
 def _line(line: Line) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pytest_passatk.gate.comparison import Comparison
 from pytest_passatk.report.html.chunks import Shelf, shelve
 from pytest_passatk.report.html.contrasts import contrasts_of, curve, strays_of, value_in
 from pytest_passatk.report.text import seconds
+from pytest_passatk.report.wording import runs_of
 
 Facts: TypeAlias = Iterator[tuple[str, str]]
 """Labels with values; an empty value means nothing for this suite."""
@@ -89,6 +90,8 @@ def _remarks(summary: SuiteSummary) -> Iterator[str]:
     if far := summary.extrapolation:
         bracket = f"{far.low:.3f} – {far.high:.3f}, {far.point:.3f} if pass rates follow a Beta"
         yield f"pass@{far.k} extrapolated, for information: {bracket}"
+    if summary.repeats:
+        yield from runs_of(summary.title, summary.repeats)
     if summary.copies:
         yield f"warning: {summary.copies.note}"
 
@@ -101,6 +104,7 @@ def _settings(record: SuiteRecord) -> Facts:
     yield "backend", model.backend
     yield "revision", model.revision
     yield "adapter", model.adapter or ""
+    yield "patch", model.patch or ""
     yield "dtype", model.dtype
     yield "device", model.device
     yield "chat template", model.chat_template
