@@ -69,9 +69,9 @@ def examine(
     control = _watch(runtime, Everything(), schedule, watch=watch)
     faults = control.alarms or tuple(_check_control(schedule, control, solos, runtime.tolerance))
     if faults or control.play is None:
-        return _finding(control, schedule, faults, at_fault="runtime")
+        return _finding(control, control, schedule, faults, at_fault="runtime")
     if make is None:
-        return _finding(control, schedule, ())
+        return _finding(control, control, schedule, ())
     seen = control
     for poisoned in (False, True):
         seen = _watch(runtime, make(), schedule, poisoned=poisoned)
@@ -80,8 +80,8 @@ def examine(
             again = _watch(runtime, make(), schedule)
             alarms = (*again.alarms, *(oracles.check_repeat(seen.play, again.play) if again.play else ()))
         if alarms:
-            return _finding(seen, schedule, tuple(replace(each, poisoned=poisoned) for each in alarms))
-    return _finding(seen, schedule, ())
+            return _finding(seen, control, schedule, tuple(replace(each, poisoned=poisoned) for each in alarms))
+    return _finding(seen, control, schedule, ())
 
 
 def _watch(
@@ -134,8 +134,10 @@ def _comparable(patch: Patch, solos: Mapping[str, Solo]) -> Mapping[str, Solo]:
     return {name: replace(solo, rows={}) for name, solo in solos.items()}
 
 
-def _finding(seen: Seen, schedule: Schedule, alarms: tuple[Alarm, ...], at_fault: str = "patch") -> Finding:
+def _finding(
+    seen: Seen, control: Seen, schedule: Schedule, alarms: tuple[Alarm, ...], at_fault: str = "patch"
+) -> Finding:
     steps, events = tuple(seen.log.steps), seen.play.events if seen.play else ()
-    coverage = cover(schedule, seen.play, steps) if seen.play else Coverage()
+    coverage = cover(schedule, control.play, control.log.steps) if control.play else Coverage()
     active = bool(seen.log.captured) or any(seen.counters.values())
     return Finding(alarms, at_fault, steps, events, coverage, active)
