@@ -15,7 +15,10 @@ FORKABLE = "cpu"  # `auto`: no GPU survives the fork of its process
 
 
 def load(target: str, options: ModelOptions) -> PackedRuntime:
-    """A network of transformers, ready to be stressed (see `stress.runtime.LoadRuntime`)."""
+    """A network of transformers, ready to be stressed and forked (see `stress.runtime.LoadRuntime`).
+
+    From then on, torch computes with one thread in this process.
+    """
     name = f"hf:{target}"
     for library in ("torch", "transformers"):
         if not find_spec(library):
@@ -23,6 +26,9 @@ def load(target: str, options: ModelOptions) -> PackedRuntime:
     hf_load.check_options(options)
     if len(options.adapters) > 1:
         raise UsageError(f"{name}: the stress suite takes one --adapter on transformers, not {len(options.adapters)}")
+    import torch  # noqa: PLC0415 - heavy
+
+    torch.set_num_threads(1)  # in a fork, more of them would wait for ever for those that the fork left behind
     return PackedRuntime(name, load_network(target, options))
 
 

@@ -1,6 +1,8 @@
 """The network of transformers under packed steps: parts of many requests in one pass, as each of them alone."""
 
 import random
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -137,6 +139,29 @@ def test_an_adapter_is_part_of_the_network(random_model: Path, tmp_path: Path) -
     network = load_network(str(random_model), ModelOptions(adapters={"": str(tmp_path)}))
     (found,) = network.extend([Part("r0", (5, 6, 7), 0)])
     assert (found - adapted(input_ids=torch.tensor([[5, 6, 7]])).logits[0, -1]).abs().max() < CLOSE
+
+
+def test_the_runtime_plays_alike_in_forks_whatever_the_threads(random_model: Path) -> None:
+    """In a process of its own, which has computed with two threads before."""
+    program = (
+        "import sys, torch\n"
+        "from pytest_passatk.core.protocols import ModelOptions\n"
+        "from pytest_passatk.stress.classics import CLASSICS\n"
+        "from pytest_passatk.stress.hf_runtime import load\n"
+        "from pytest_passatk.stress.isolate import in_fork\n"
+        "torch.set_num_threads(2)\n"
+        "torch.rand(500, 500) @ torch.rand(500, 500)\n"
+        "runtime = load(sys.argv[1], ModelOptions())\n"
+        "schedule = next(each for each in CLASSICS if each.name == 'refill')\n"
+        "here = runtime.play(schedule)\n"
+        "assert here == in_fork(lambda: runtime.play(schedule), 60), 'another play'\n"
+        "assert all(played.finished for played in here.requests.values())\n"
+        "print('alike', here.steps > 5)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(random_model)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "alike True", done.stderr
 
 
 def test_several_adapters_are_refused(random_model: Path) -> None:
