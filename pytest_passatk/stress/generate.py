@@ -167,11 +167,13 @@ def _blocks(choose: Choose, requests: Sequence[Planned]) -> int | None:
 
 
 def _relative(choose: Choose, schedule: Schedule) -> Schedule:
-    kept = [each for each in schedule.requests if _at_most(choose, 1)] or list(schedule.requests[:1])
-    start = min(each.arrival for each in kept) if not _at_most(choose, 1) else 0
+    # Chosen for all of them: so a request that is left out moves none of the choices behind it, and shrinking goes on.
+    chosen = [(_at_most(choose, 1), _smaller(choose, each)) for each in schedule.requests]
+    kept = [each for stays, each in chosen if stays] or [chosen[0][1]]
+    start = 0 if _at_most(choose, 1) else min(each.arrival for each in kept)
     smaller = replace(
         schedule,
-        requests=tuple(_smaller(choose, _later(each, -start)) for each in kept),
+        requests=tuple(_later(each, -start) for each in kept),
         slots=_or_none(choose, schedule.slots),
         budget=_or_none(choose, schedule.budget),
         blocks=_or_none(choose, schedule.blocks),

@@ -1,6 +1,7 @@
 """Generated schedules: valid, varied, repeatable, and as small as they can be once they are shrunk."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
@@ -156,7 +157,7 @@ def test_a_late_pair_shrinks_to_the_pair() -> None:
     )
     late = Schedule(requests, slots=8, budget=64, blocks=40, name="late")
     unequal = find(relatives(late), lambda it: len({each.length for each in it.requests}) > 1, settings=SEARCH)
-    assert unequal == Schedule((Planned(1, 1), Planned(1, 2)))
+    assert replace(unequal, requests=tuple(sorted(unequal.requests))) == Schedule((Planned(1, 1), Planned(1, 2)))
 
 
 def test_what_needs_the_limits_keeps_them() -> None:
