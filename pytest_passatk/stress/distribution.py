@@ -10,10 +10,10 @@ from pytest_passatk.stress.schedule import Draw, Planned, Schedule
 from pytest_passatk.stress.two_sample import ALARM, Samples, two_sample
 from pytest_passatk.stress.witness import Witness
 
-SAMPLES = 150  # of each problem, without and with the patch
-SHORTEST, LENGTHS = 2, 3  # tokens; samples of a problem end at different steps
+SAMPLES = 200  # of each problem, without and with the patch
+SHORTEST, LENGTHS = 6, 5  # tokens; samples of a problem end at different steps
 SECONDS = 300.0  # for all of them, on a slow machine
-DRAWS = (Draw(1.0), Draw(0.8), Draw(0.8, top_p=0.95), Draw(1.0, min_p=0.1))  # one a problem
+DRAWS = (Draw(0.8), Draw(0.8), Draw(0.8, top_p=0.95), Draw(0.8, min_p=0.05), Draw(1.0))  # one a problem
 
 
 def check(runtime: Runtime, make: Callable[[], Patch]) -> list[Alarm]:
