@@ -3,17 +3,17 @@
     python benchmarks/esamp_cost.py [--engines hf vllm] [--models tiny mid] [--rounds 5] [--problems 8] [--n 8]
 
 Two models: the embedded one, on sums, and a random Llama of 6 layers and width 896 whose completions all run to their
-limit. One engine answers for all arms: unpatched; ESamp with β = 0, which learns and guides nothing (the same tokens);
-and ESamp with one distiller for all prompts, with one a prompt, and with a bank. Within a round each arm answers the
-same requests once, one after the other, and the first arm changes from round to round. A ratio is taken within a round.
+limit. One engine answers for all arms: unpatched; a patch that taps what ESamp taps and does nothing, which is what the
+runtime itself does for a patch; ESamp with β = 0, which learns and guides nothing (the same tokens); and ESamp with one
+distiller for all prompts, with one a prompt, and with a bank. Within a round each arm answers the same requests once,
+one after the other, and the first arm changes from round to round. A ratio is taken within a round.
 
 Tokens are counted by the second of processor time on a CPU, which in one thread is the time on a quiet machine: set
 OMP_NUM_THREADS=1.
 
 Behind the rounds each arm answers once more with a clock in the patch's methods: begin (slots and indices), taps
 (copies of the rows that decode), guidance (prediction, logits of it), training. On a GPU the clock waits for it each
-time. The rest of the difference is what the runtime does for a patch: its view of a step, and a sampler between whose
-filters and draw something can change.
+time.
 """
 
 import argparse
@@ -34,7 +34,9 @@ from unittest.mock import patch as replaced
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.utils.logging import disable_progress_bar
 
+from pytest_passatk.core.patch import Patch, Tensor
 from pytest_passatk.core.protocols import Model, ModelOptions
 from pytest_passatk.core.sample import Request, SamplingParams, sample_seed
 from pytest_passatk.models import registry
@@ -42,7 +44,7 @@ from pytest_passatk.models.embedded import embedded_folder
 from pytest_passatk.patches.esamp import ESamp
 from pytest_passatk.patches.registry import resolve
 
-PLAIN = "none"
+PLAIN, INERT = "none", "inert"
 ARMS = {
     "esamp beta=0": {"beta": "0"},
     "esamp shared": {},
@@ -51,6 +53,16 @@ ARMS = {
 }
 PARTS = {"begin_step": "begin", "on_layer": "taps", "modify_candidates": "guidance", "end_step": "training"}
 WORDS = 8000  # in the vocabulary of the random model
+
+
+class Inert(Patch):
+    """Taps, and declines to change anything."""
+
+    layers = ("layers.0.input_layernorm", "layers.-1.input_layernorm")
+
+    def modify_candidates(self, logits: Tensor) -> Tensor:
+        """Decline."""
+        return logits
 
 
 def make_mid(folder: Path) -> Path:
@@ -97,7 +109,7 @@ def answer(model: Model, requests: Sequence[Request]) -> tuple[int, float]:
 
 def measure(model: Model, ask: Callable[[str], list[Request]], rounds: int) -> dict[str, list[float]]:
     """Tokens a second of each arm, one figure a round."""
-    arms = [PLAIN, *ARMS]
+    arms = [PLAIN, INERT, *ARMS]
     speeds: dict[str, list[float]] = {arm: [] for arm in arms}
     for number in range(rounds + 1):
         for at in range(len(arms)):
@@ -161,7 +173,8 @@ def shares_of(model: Model, requests: Sequence[Request]) -> dict[str, float]:
 def run(engine: str, name: str, folder: Path, given: argparse.Namespace) -> None:
     """Measure one model on one engine."""
     patches = {arm: resolve("esamp", args) for arm, args in ARMS.items()}
-    adapters: dict[str, str | None] = dict.fromkeys([PLAIN, *ARMS])
+    patches[INERT] = resolve(f"{Path(__file__).stem}:{Inert.__name__}", {})
+    adapters: dict[str, str | None] = dict.fromkeys([PLAIN, INERT, *ARMS])
     model = registry.load(f"{engine}:{folder}", ModelOptions(adapters=adapters, patches=patches, dtype="float32"))
     prompts = prompts_of(name, given.problems)
 
@@ -169,7 +182,7 @@ def run(engine: str, name: str, folder: Path, given: argparse.Namespace) -> None
         return requests_of(prompts, given.n, given.tokens, arm)
 
     speeds = measure(model, ask, given.rounds)
-    parts = {arm: shares_of(model, ask(arm)) for arm in ARMS}
+    parts = {INERT: dict[str, float]()} | {arm: shares_of(model, ask(arm)) for arm in ARMS}
     model.close()
     gc.collect()
     report(
@@ -187,6 +200,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=48, help="the most of a completion")
     given = parser.parse_args()
+    disable_progress_bar()
     with tempfile.TemporaryDirectory() as place:
         for name in given.models:
             folder = embedded_folder() if name == "tiny" else make_mid(Path(place))
