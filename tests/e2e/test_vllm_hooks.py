@@ -54,9 +54,12 @@ def runtime(random_model: Path) -> Iterator[VllmRuntime]:
 
 @pytest.fixture(autouse=True)
 def clean(runtime: VllmRuntime) -> Iterator[None]:
-    """Whatever a test does, it leaves the engine as it was."""
+    """Whatever a test does, it leaves the engine as it was: no hook, no limit, no block held, no row in its batch."""
+    limits = limits_of(runtime)
     yield
     assert runtime.hooks() == frozenset()
+    assert limits_of(runtime) == limits
+    assert runtime.live.batch.num_reqs == 0
 
 
 class Recorder:
