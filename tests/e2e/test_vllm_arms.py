@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,6 +11,7 @@ from pytest_passatk.core.errors import ModelError
 from pytest_passatk.core.protocols import Armed, Model, ModelOptions
 from pytest_passatk.core.sample import Completion, Request
 from pytest_passatk.models import hf, vllm, vllm_arms, vllm_setup
+from tests.e2e.adapters import write_adapter
 
 pytestmark = pytest.mark.vllm
 
@@ -117,25 +117,6 @@ def test_an_adapter_that_vllm_does_not_take_is_named(
     with pytest.raises(ModelError, match=r"--adapter .*broken: vLLM does not take it"):
         list(model.sample(ask("the")))
     model.close()
-
-
-def write_adapter(model: Path, folder: Path, seed: int, rank: int) -> Path:
-    """A random LoRA adapter of the query projections, in peft's format."""
-    import torch  # noqa: PLC0415 - heavy
-    from safetensors.torch import load_file, save_file  # noqa: PLC0415
-
-    folder.mkdir()
-    kind = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": rank, "lora_alpha": 8, "target_modules": ["q_proj"]}
-    (folder / "adapter_config.json").write_text(json.dumps(kind), encoding="utf-8")
-    tensors: dict[str, Any] = {}
-    generator = torch.Generator().manual_seed(seed)
-    for name, weight in load_file(model / "model.safetensors").items():
-        if "q_proj" in name:
-            stem, (outputs, inputs) = f"base_model.model.{name.removesuffix('.weight')}", weight.shape
-            tensors[f"{stem}.lora_A.weight"] = torch.randn(rank, inputs, generator=generator)
-            tensors[f"{stem}.lora_B.weight"] = torch.randn(outputs, rank, generator=generator)
-    save_file(tensors, folder / "adapter_model.safetensors")
-    return folder
 
 
 def merge(model: Path, adapter: Path, to: Path) -> Path:
