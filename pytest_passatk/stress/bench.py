@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from time import monotonic
 from typing import TypeVar
 
 from pytest_passatk.core.patch import Patch, PatchSpec
@@ -17,6 +18,7 @@ from pytest_passatk.stress.solo import Solo, key_of, run_alone
 from pytest_passatk.stress.witness import Witness
 
 CASE_SECONDS = 30.0  # none takes one tenth of it
+LEAST_SECONDS, SLOWER = 3.0, 20  # of a case of a patch that has hung once, and against the same without the patch
 WATCH = ("layers.0", "layers.-1")  # of the control, where the patch taps nothing
 
 Answer = TypeVar("Answer")
@@ -42,6 +44,7 @@ class Bench:
         self._forks = can_fork(runtime.live.device)
         self._solos: dict[Planned, Solo] = {}
         self._findings: dict[Schedule, Finding] = {}
+        self._patience = CASE_SECONDS
         self.layers = self.apart(partial(_layers_of, runtime, self._make or Patch)) or WATCH
 
     def examine(self, schedule: Schedule) -> Finding:
@@ -59,7 +62,7 @@ class Bench:
 
     def apart(self, task: Callable[[], Answer], seconds: float | None = None) -> Answer:
         """Do something where it can break nothing. Raises CrashedError, HungError, and what it raises itself."""
-        return in_fork(task, seconds or CASE_SECONDS) if self._forks else task()
+        return in_fork(task, seconds or self._patience) if self._forks else task()
 
     def _examine(self, schedule: Schedule) -> Finding:
         try:
@@ -72,11 +75,16 @@ class Bench:
             return Finding((_obituary(error),), at_fault=self._blame(schedule))
 
     def _blame(self, schedule: Schedule) -> str:
-        """Who is at fault for a case that ended without a word: the runtime, if it does so without the patch, too."""
+        """Who is at fault for a case that ended without a word: the runtime, if it does so without the patch, too.
+
+        If it does not, it tells how long a case takes, so that a patch that hangs is not waited for as long again.
+        """
+        start = monotonic()
         try:
-            self.apart(partial(examine, self.runtime, None, schedule, self._solos, self.layers))
+            self.apart(partial(examine, self.runtime, None, schedule, self._solos, self.layers), CASE_SECONDS)
         except (CrashedError, HungError):
             return "runtime"
+        self._patience = min(self._patience, max(LEAST_SECONDS, SLOWER * (monotonic() - start)))
         return "patch"
 
     def _run_alone(self, keys: Iterable[Planned]) -> None:
