@@ -9,13 +9,14 @@ from importlib.util import find_spec
 from typing import cast
 
 from pytest_passatk import stress
-from pytest_passatk.core.errors import UsageError
+from pytest_passatk.core.errors import MissingExtraError, UsageError
 from pytest_passatk.core.protocols import ModelOptions
 from pytest_passatk.models import registry
 from pytest_passatk.stress.runtime import LoadRuntime, Runtime
 
 DEFAULT = "tensor"
 ENDING = "_runtime"
+NEEDS = ("torch", "hypothesis")
 
 
 def load(spec: str | None, options: ModelOptions) -> Runtime:
@@ -25,6 +26,9 @@ def load(spec: str | None, options: ModelOptions) -> Runtime:
         UsageError: there is no such runtime, or what it needs is not installed.
         ModelError: it does not start.
     """
+    for library in NEEDS:
+        if not find_spec(library):
+            raise MissingExtraError("suites/decode_shrink", library, "stress")
     backend, target = (DEFAULT, "") if spec in {None, DEFAULT} else registry.backend_of(str(spec))
     module = f"{stress.__name__}.{backend}{ENDING}"
     if not backend.isidentifier() or not find_spec(module):
