@@ -39,7 +39,7 @@ def draw(
 
 def _table(rows: Sequence[Row], ks: Sequence[int], glyphs: Glyphs) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in ("model, suite", "arm", *(f"pass@{k}" for k in ks), "tokens/s", "wall"):
+    for name in ("model, suite", "arm", *(f"pass@{k}" for k in ks), "tokens/s, wall"):
         table.add_column(name, overflow="fold")
     before = None
     for row in rows:
@@ -53,8 +53,7 @@ def _table(rows: Sequence[Row], ks: Sequence[int], glyphs: Glyphs) -> Table:
 def _cells(row: Row, ks: Sequence[int], glyphs: Glyphs) -> Iterator[Text]:
     for k in ks:
         yield Text("\n").join(_pass(row, k, glyphs))
-    yield Text("\n".join(_plain(line, glyphs) for line in (speed(row), *filter(None, _ratio(row)))))
-    yield Text(took(row))
+    yield Text("\n".join(_plain(line, glyphs) for line in (speed(row), took(row), *filter(None, _ratio(row)))))
 
 
 def _pass(row: Row, k: int, glyphs: Glyphs) -> Iterator[Text]:
