@@ -147,9 +147,8 @@ class Places:
         if names_run(place):
             store = self._open(place)
             run = stored.find_run(store, place, title)
-            return (
-                f"run {run.id} has no suite {title!r}: {_there(title, [each.title for each in store.suites(run.id)])}"
-            )
+            titles = list(dict.fromkeys(each.title for each in store.suites(run.id)))
+            return f"run {run.id} has no suite {title!r}: {_there(title, titles)}"
         if not self.files(place):
             return self._no_place(place)
         to_make = f"run the suite with --passatk-save {place if not is_path(place) else 'NAME'}"

@@ -1,19 +1,21 @@
 """The arms of a run: adapters and patches, each alone or one with the other."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import product
 from pathlib import Path
+from typing import TypeAlias
 
 from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.patch import PatchSpec
-from pytest_passatk.patches.registry import resolve
+
+Resolve: TypeAlias = Callable[[str, Mapping[str, str]], PatchSpec]
 
 BASE = "base"  # the arm without an adapter
 NONE = "none"  # the arm without a patch
 
 
 def resolve_arms(
-    adapters: str | None, patches: str | None, args: Mapping[str, str]
+    adapters: str | None, patches: str | None, args: Mapping[str, str], resolve: Resolve
 ) -> tuple[Mapping[str, str | None], Mapping[str, PatchSpec]]:
     """The adapter of each arm, and the patch of those that have one, by the label of the arm.
 
@@ -24,6 +26,7 @@ def resolve_arms(
         adapters: as typed behind `--adapter`.
         patches: as typed behind `--patch`.
         args: of every patch.
+        resolve: the patch of a name, with its arguments.
 
     Raises:
         UsageError: an arm is named twice or not at all, or there is no such patch.

@@ -12,16 +12,19 @@ import pytest
 from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.extrapolation import FARTHEST
 from pytest_passatk.core.interval import default_ks
+from pytest_passatk.core.patch import PatchSpec
 from pytest_passatk.core.protocols import ModelOptions
 from pytest_passatk.core.record import Profile
+from pytest_passatk.core.rejudging import VARIABLE
 from pytest_passatk.core.rows import ALL, Loaded, load_rows
 from pytest_passatk.core.sample import SamplingParams
 from pytest_passatk.core.source import Parameters, RowRequest
 from pytest_passatk.core.suite import Suite
-from pytest_passatk.harness.arms import refuse_idle_args, resolve_arms
+from pytest_passatk.harness.arms import Resolve, refuse_idle_args, resolve_arms
 from pytest_passatk.harness.gating import GateSettings, refuse_idle, refuse_stages, resolve_gate
 from pytest_passatk.harness.options import OPTIONS, read_options
 from pytest_passatk.harness.profiles import read_profile
+from pytest_passatk.patches.registry import resolve
 
 STORE = Path(".passatk", "store.sqlite")
 JUDGE_TIMEOUT = 10.0
@@ -175,7 +178,7 @@ def resolve_settings(config: pytest.Config) -> Settings:
     told, profile = read_profile(config)
     given = read_options(config, told)
     typed = tuple(map(str, config.invocation_params.args))
-    gate, model_options = resolve_gate(given, config.rootpath), _model_options(given)
+    gate, model_options = resolve_gate(given, config.rootpath), _model_options(given, _resolver(config))
     refuse_idle(gate, typed, len(model_options.arms))
     refuse_stages(gate, given["repeat"] or 1)
     refuse_idle_args(model_options.patches, typed)
@@ -223,14 +226,19 @@ def _file(name: str | None) -> Path | None:
     return Path(name).absolute() if name else None
 
 
-def _model_options(given: Mapping[str, Any]) -> ModelOptions:
+def _model_options(given: Mapping[str, Any], resolve: Resolve) -> ModelOptions:
     names = (
         "revision", "dtype", "device", "quantization", "chat_template", "batch_tokens", "base_url", "concurrency",
         "logprobs",
     )  # fmt: skip
     chosen = {name: given[name] for name in names if given[name] is not None}
-    adapters, patches = resolve_arms(given["adapter"], given["patch"], given["patch_args"] or {})
+    adapters, patches = resolve_arms(given["adapter"], given["patch"], given["patch_args"] or {}, resolve)
     return ModelOptions(**chosen, adapters=adapters, patches=patches, args=given["model_args"] or {})
+
+
+def _resolver(config: pytest.Config) -> Resolve:
+    """What finds patches; where none is going to run, or the controller found it, the name is enough."""
+    return PatchSpec if hasattr(config, "workerinput") or VARIABLE in os.environ else resolve
 
 
 def _cores(config: pytest.Config) -> int:

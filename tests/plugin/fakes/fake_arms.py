@@ -1,10 +1,14 @@
 """A fake model that takes several adapters and patches.
 
 The adapter `+7` puts a 7 before what the fake model would say, the patch `fake_patches:Says` what its argument tells.
+`FAKE_TURNS` names a file for a line about each batch: arms, runs and seeds.
 """
 
+import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from fake_model import FakeModel
 
@@ -29,6 +33,14 @@ class FakeArms(FakeModel):
 
     def sample(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Answer in order, all arms mixed."""
+        if requests and "FAKE_TURNS" in os.environ:
+            turn = {
+                "arms": sorted({request.arm for request in requests}),
+                "repeats": sorted({request.repeat for request in requests}),
+                "seeds": [request.seed for request in requests],
+            }
+            with Path(os.environ["FAKE_TURNS"]).open("a") as log:
+                log.write(json.dumps(turn) + "\n")
         arms = {request.stream: request.arm for request in requests}
         for completion in super().sample(requests):
             yield replace(completion, text=self._before(arms[completion.stream]) + completion.text)
