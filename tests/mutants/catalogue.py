@@ -1,0 +1,121 @@
+"""All mutants: what is wrong with each, where that shows first, and who says so."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from pytest_passatk.patches.registry import maker_of, resolve
+from pytest_passatk.stress import distribution
+from pytest_passatk.stress.alarm import Alarm, Oracle
+from pytest_passatk.stress.bench import Bench
+from pytest_passatk.stress.classics import CLASSICS
+from pytest_passatk.stress.restore import check_restored
+from pytest_passatk.stress.runtime import Runtime
+from pytest_passatk.stress.schedule import Draw, Planned, Schedule
+from pytest_passatk.stress.solo import Solo
+
+EVERYWHERE = ("tensor", "hf", "vllm")
+PACKED = ("tensor", "hf")
+VLLM = ("vllm",)
+
+CLASSIC = {schedule.name: schedule for schedule in CLASSICS}
+
+# Nothing shrinks; one request takes the row of another that had a min-p.
+REUSE = Schedule(
+    (Planned(5, 2, draw=Draw(1.0, min_p=0.5, seed=1)), Planned(5, 12, problem=1, draw=Draw(1.0, seed=2))),
+    slots=1,
+    name="reuse",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A patch with one fault.
+
+    Attributes:
+        name: as `--patch` takes it.
+        fault: in a few words.
+        oracle: the first that speaks.
+        schedule: on which it does.
+        on: the runtimes where it can show.
+    """
+
+    name: str
+    fault: str
+    oracle: Oracle
+    schedule: Schedule
+    on: tuple[str, ...] = EVERYWHERE
+
+
+def _mutant(name: str, fault: str, oracle: Oracle, schedule: str, on: tuple[str, ...] = EVERYWHERE) -> Mutant:
+    return Mutant(name, fault, oracle, CLASSIC.get(schedule, REUSE), on)
+
+
+MUTANTS = (
+    _mutant("vllm_drifts:OldTemperature", "drift 1: an old `apply_temperature`", Oracle.EXCEPTION, "mixed-draws", VLLM),
+    _mutant("vllm_drifts:OldPrepare", "drift 2: an old `_prepare_inputs`", Oracle.EXCEPTION, "alone", VLLM),
+    _mutant("vllm_drifts:TokensExpected", "drift 3: a tuple is taken for tokens", Oracle.EXCEPTION, "alone", VLLM),
+    _mutant("vllm_drifts:TokensAlone", "drift 3: tokens alone are given", Oracle.EXCEPTION, "mixed-draws", VLLM),
+    _mutant("vllm_drifts:ArityParsed", "drift 4: a result is told by its length", Oracle.COUNTERS, "alone", VLLM),
+    _mutant("vllm_drifts:InputIds", "drift 5: requests go by the id they came with", Oracle.COUNTERS, "alone", VLLM),
+    _mutant("taps:NoGuard", "drift 6: the last step's rows, where none decode", Oracle.SHADOW, "two-waves"),
+    _mutant("taps:FullIndex", "drift 7: the whole index is gathered", Oracle.EXCEPTION, "pair"),
+    _mutant("taps:GuardOnly", "drift 6 repaired, drift 7 not", Oracle.EXCEPTION, "pair"),
+    _mutant("taps:Clamp", "drift 7 hidden: the index is clamped", Oracle.CANARY, "pair"),
+    _mutant("taps:StaleMask", "the mask is never cleared", Oracle.SHADOW, "pair"),
+    _mutant("taps:SlotPerRequest", "a slot for each request is taken for its row", Oracle.EXCEPTION, "fifo-8"),
+    _mutant("taps:CountCached", "rows are looked up when their number changes", Oracle.SHADOW, "refill"),
+    _mutant("taps:RowsFromZero", "rows are taken to be the first ones", Oracle.SHADOW, "refill"),
+    _mutant("taps:ResumedMisclassified", "a resumed request is taken for a new one", Oracle.COUNTERS, "preemption"),
+    _mutant("taps:ResumedUncounted", "the same, without a counter of rows", Oracle.ALONE, "preemption"),
+    _mutant("samplers:DoubleTemperature", "divides by the temperature twice", Oracle.TOKENS, "mixed-draws"),
+    _mutant("samplers:OwnRandomness", "claims the same tokens, and draws its own", Oracle.TOKENS, "mixed-draws"),
+    _mutant("samplers:OwnHotterDraw", "claims the distribution, and is colder", Oracle.DISTRIBUTION, "mixed-draws"),
+    _mutant("samplers:MinPNotMoved", "min-p is neither moved nor cleared", Oracle.TOKENS, "mixed-draws"),
+    _mutant("samplers:MovedIgnored", "moves of rows are ignored", Oracle.TOKENS, "mixed-draws", PACKED),
+    _mutant("samplers:ReusedSlotNotCleared", "a reused row is not cleared", Oracle.TOKENS, "reuse", PACKED),
+    _mutant("vllm_processors:MovedIgnored", "`moved` is ignored", Oracle.TOKENS, "mixed-draws", VLLM),
+    _mutant("vllm_processors:ReusedSlotNotCleared", "`added` does not clear a row", Oracle.TOKENS, "reuse", VLLM),
+    _mutant("lifecycle:Raises", "raises in a step", Oracle.EXCEPTION, "pair"),
+    _mutant("lifecycle:Crashes", "takes the process with it", Oracle.CRASH, "pair"),
+    _mutant("lifecycle:Exits", "ends the process with status 0", Oracle.CRASH, "pair"),
+    _mutant("lifecycle:Hangs", "never comes back", Oracle.HANG, "pair"),
+    _mutant("lifecycle:LeavesHook", "leaves a forward hook", Oracle.RESTORED, "pair"),
+    _mutant("lifecycle:LeavesMethod", "leaves a method of its own", Oracle.RESTORED, "pair"),
+    _mutant("lifecycle:LeavesWeights", "leaves other weights", Oracle.RESTORED, "pair"),
+)  # fmt: skip
+
+
+def mutants_on(runtime: str) -> list[Mutant]:
+    """Those that can show there."""
+    return [mutant for mutant in MUTANTS if runtime in mutant.on]
+
+
+class Benches:
+    """Benches on one runtime, which share what requests come to alone.
+
+    Args:
+        runtime: live, and unpatched.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self._solos: dict[Planned, Solo] = {}
+
+    def new(self, name: str) -> Bench:
+        """A bench that has examined nothing yet; all mutants tap the same layers, or none."""
+        bench = Bench(self.runtime, resolve(name, {}))
+        bench._solos = self._solos
+        return bench
+
+    def hear(self, mutant: Mutant) -> tuple[Alarm, ...]:
+        """What is said against a mutant, on its schedule or once it is gone."""
+        bench = self.new(mutant.name)
+        fitted = bench.fit(mutant.schedule)
+        if mutant.oracle not in {Oracle.RESTORED, Oracle.DISTRIBUTION}:
+            finding = bench.examine(fitted)
+            assert finding.at_fault == "patch", finding.alarms
+            return finding.alarms
+        make = maker_of(resolve(mutant.name, {}))
+        if mutant.oracle is Oracle.RESTORED:
+            return tuple(bench.apart(partial(check_restored, self.runtime, make, fitted)))
+        return tuple(bench.apart(partial(distribution.check, self.runtime, make), distribution.SECONDS))
