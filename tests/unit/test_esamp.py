@@ -174,6 +174,18 @@ def test_guided_logits_are_the_formula_over_candidates_and_only_rows_that_decode
     assert torch.equal(guided[2], logits[2])
 
 
+def test_what_a_filter_dropped_stays_so_whatever_is_predicted_for_it() -> None:
+    head = tensor("head", VOCABULARY, HIDDEN)
+    head[5] = math.nan
+    with attached(live(head=head)) as patch:
+        forward(patch, decoding("a0"))
+        logits = tensor("z", 1, VOCABULARY)
+        logits[0, 5] = MINUS_INFINITY
+        guided = patch.modify_candidates(logits)
+    assert guided[0, 5] == MINUS_INFINITY
+    assert guided.isnan().sum() == 0
+
+
 @pytest.mark.parametrize("kept", [2, VOCABULARY])
 def test_few_candidates_and_all_of_them_get_the_same_logits(kept: int) -> None:
     with attached() as patch:
@@ -228,7 +240,7 @@ def test_an_update_is_that_of_torch_s_own_optimizer_on_the_loss_of_the_mode(mode
         decoding("a0", "b2", "a1"),
         decoding("b2", "b1", at=1),
         decoding("b2", at=2),
-        decoding("b2", "a2", "a0", "a1", at=3),
+        decoding("b2", "a2", "a0", "b1", "a1", at=3),  # each prompt is padded to the longest
     ]
     with attached(mode=mode, optimizer=optimizer, lr=0.05, rank=3) as patch:
         run(patch, *steps)
@@ -362,6 +374,7 @@ def test_nothing_is_learned_without_rows_that_decode_and_draw(mode: str) -> None
     with attached(mode=mode) as patch:
         run(patch, decoding("a0"))
         before = weights(patch, "" if mode == "shared" else "a")
+        patch.end_step()
         run(patch, [], prefill, again)
         patch.end_step()
         assert same(before, weights(patch, "" if mode == "shared" else "a"))
@@ -375,6 +388,17 @@ def test_nothing_is_learned_from_a_layer_that_was_not_seen() -> None:
         patch.begin_step(StepView(1, 1, tuple(decoding("a0"))))
         patch.on_layer(SOURCE, torch.ones(1, HIDDEN))
         assert [capture.layer for capture in patch.captured()] == [SOURCE]
+        patch.end_step()
+        assert same(before, weights(patch))
+
+
+def test_a_step_that_never_ended_leaves_nothing_behind() -> None:
+    with attached() as patch:
+        before = weights(patch)
+        forward(patch, decoding("a0"))
+        patch.begin_step(StepView(1, 1, tuple(decoding("b0"))))
+        patch.on_layer(SOURCE, torch.ones(1, HIDDEN))
+        assert [capture.owners for capture in patch.captured()] == [(("b0", 5),)]
         patch.end_step()
         assert same(before, weights(patch))
 
@@ -462,6 +486,8 @@ def test_it_works_within_inference_mode_as_without(mode: str, dtype: Any) -> Non
         assert all(part.dtype is dtype for part in weights(within, "" if mode == "shared" else "b")[:6])
     with attached(engine, mode=mode) as around, torch.inference_mode():
         assert same(run(around, *steps), expected)
+    with torch.no_grad(), attached(engine, mode=mode) as without:
+        assert same(run(without, *steps), expected)
 
 
 def test_a_network_s_gradients_do_not_get_in() -> None:
@@ -578,5 +604,15 @@ def test_a_distiller_can_start_anew_from_a_ridge_regression(mode: str, count: in
         new = tensor("new", 1, 3, HIDDEN)
         torch.testing.assert_close(predict(got, new, layernorm=False), new + new @ ridge, rtol=1e-3, atol=1e-3)
         assert all(part.eq(0).all() for part in weights(patch, name)[6:])
-        run(patch, rows[last + 1])
+        clock = len(got)
+        run(patch, *[rows[last + 1]] * 5)
+        assert weights(patch, name)[clock].item() == 5  # steps since; there is one fit
         assert not same(got, [part.unsqueeze(0) for part in weights(patch, name)[:6]])
+
+
+def test_a_prompt_in_a_used_slot_gets_a_regression_of_its_own() -> None:
+    with attached(mode="bank", slots=1, init="ridge_svd") as patch, attached(mode="bank", init="ridge_svd") as other:
+        run(patch, *(decoding("a0", at=at) for at in range(3)))
+        for each in (patch, other):
+            run(each, *(decoding("b0", at=at) for at in range(4)))
+        assert same(weights(patch, "b"), weights(other, "b"))
