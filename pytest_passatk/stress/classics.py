@@ -23,7 +23,7 @@ MIXED = (
     Draw(temperature=0.8, top_k=5, seed=4),
     GREEDY,
     Draw(temperature=0.8, seed=5),
-    Draw(temperature=1.0, min_p=0.5, seed=6),
+    Draw(temperature=1.5, min_p=0.5, seed=6),
 )
 
 
