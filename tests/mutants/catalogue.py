@@ -107,6 +107,12 @@ class Benches:
         bench._solos = self._solos
         return bench
 
+    def inside(self, name: str) -> Bench:
+        """One that examines in this process, where what a patch leaves behind stays for the next case."""
+        bench = self.new(name)
+        bench._forks = False
+        return bench
+
     def hear(self, mutant: Mutant) -> tuple[Alarm, ...]:
         """What is said against a mutant, on its schedule or once it is gone."""
         bench = self.new(mutant.name)

@@ -15,7 +15,7 @@ from pytest_passatk.stress.search import Smallest, shrink
 from pytest_passatk.stress.tensor_runtime import load
 
 ROUNDS = 10
-PATIENCE = 5.0  # seconds for one that hangs
+PATIENCE = 3.0  # seconds for one that hangs
 SECONDS = 60.0  # for shrinking, which ends by itself long before
 
 SHRINKS = ("pair", "fifo-8", "lifo-8", "abort")  # and nothing comes in the meantime
@@ -136,7 +136,7 @@ def smallest(benches: Benches, name: str, classic: str) -> Smallest:
 def test_the_sound_tap_passes_everything_ten_times_over(benches: Benches) -> None:
     passed = 0
     for _ in range(ROUNDS):
-        bench = benches.new("taps:Repaired")
+        bench = benches.inside("taps:Repaired")
         for schedule in CLASSICS:
             finding = bench.examine(schedule)
             assert finding.alarms == (), schedule.name
