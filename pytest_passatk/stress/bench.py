@@ -1,6 +1,7 @@
 """The bench: one live runtime, one patch, and every case in a fork of its own."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import TypeVar
@@ -66,13 +67,40 @@ class Bench:
 
     def _examine(self, schedule: Schedule) -> Finding:
         try:
-            self._run_alone(key_of(each, self.runtime.context) for each in schedule.requests)
+            return self._case(schedule, self._make)
         except (CrashedError, HungError) as error:
-            return Finding((_obituary(error),), at_fault="runtime")
+            finding = Finding((_obituary(error),), at_fault=self._blame(schedule))
+            return self._without_poison(schedule, finding) if isinstance(error, CrashedError) else finding
+
+    def _case(
+        self,
+        schedule: Schedule,
+        make: Callable[[], Patch] | None,
+        *,
+        poison: bool = True,
+        seconds: float | None = None,
+    ) -> Finding:
+        """Examine a schedule apart, and keep what its requests come to alone. Raises CrashedError or HungError."""
+
+        def task() -> tuple[dict[Planned, Solo], Finding]:
+            keys = (key_of(each, self.runtime.context) for each in schedule.requests)
+            missing = [key for key in dict.fromkeys(keys) if key not in self._solos]
+            new = run_alone(self.runtime, missing, self.layers)
+            return new, examine(self.runtime, make, schedule, self._solos | new, self.layers, poison=poison)
+
+        new, finding = self.apart(task, seconds)
+        self._solos |= new
+        return finding
+
+    def _without_poison(self, schedule: Schedule, finding: Finding) -> Finding:
+        """What a patch does that crashes with its scratch filled: what its user would see, if there is something."""
+        if finding.at_fault == "runtime":
+            return finding
         try:
-            return self.apart(partial(examine, self.runtime, self._make, schedule, self._solos, self.layers))
+            plain = self._case(schedule, self._make, poison=False)
         except (CrashedError, HungError) as error:
-            return Finding((_obituary(error),), at_fault=self._blame(schedule))
+            return Finding((_obituary(error),))
+        return plain if plain.alarms else replace(finding, alarms=(replace(finding.alarms[0], poisoned=True),))
 
     def _blame(self, schedule: Schedule) -> str:
         """Who is at fault for a case that ended without a word: the runtime, if it does so without the patch, too.
@@ -81,16 +109,11 @@ class Bench:
         """
         start = monotonic()
         try:
-            self.apart(partial(examine, self.runtime, None, schedule, self._solos, self.layers), CASE_SECONDS)
+            self._case(schedule, None, seconds=CASE_SECONDS)
         except (CrashedError, HungError):
             return "runtime"
         self._patience = min(self._patience, max(LEAST_SECONDS, SLOWER * (monotonic() - start)))
         return "patch"
-
-    def _run_alone(self, keys: Iterable[Planned]) -> None:
-        missing = [key for key in dict.fromkeys(keys) if key not in self._solos]
-        if missing:
-            self._solos |= self.apart(partial(run_alone, self.runtime, missing, self.layers))
 
 
 def _layers_of(runtime: Runtime, make: Callable[[], Patch]) -> tuple[str, ...]:

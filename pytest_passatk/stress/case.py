@@ -55,8 +55,13 @@ def examine(
     schedule: Schedule,
     found: Mapping[Planned, Solo],
     watch: tuple[str, ...],
+    *,
+    poison: bool = True,
 ) -> Finding:
-    """Play a schedule without the patch, with it, and with its scratch filled; the first of them to go wrong is it.
+    """Play a schedule without the patch, with it and its scratch filled, and, where that goes wrong, with it as it is.
+
+    What is clean while every unused row of scratch is filled is clean without that. Where it is not, the patch as it is
+    shows the symptom that its user would see, if there is one.
 
     Args:
         runtime: to play on.
@@ -64,6 +69,7 @@ def examine(
         schedule: that fits the runtime.
         found: what its requests come to alone.
         watch: layers whose rows are part of the control.
+        poison: whether scratch is filled at first.
     """
     solos = oracles.solos_of(schedule, found, runtime.context)
     control = _watch(runtime, Everything(), schedule, watch=watch)
@@ -72,16 +78,19 @@ def examine(
         return _finding(control, control, schedule, faults, at_fault="runtime")
     if make is None:
         return _finding(control, control, schedule, ())
-    seen = control
-    for poisoned in (False, True):
+    finding = Finding()
+    for poisoned in (True, False) if poison else (False,):
         seen = _watch(runtime, make(), schedule, poisoned=poisoned)
         alarms = (*seen.alarms, *_check_patched(seen, control.play, solos, runtime.tolerance))
-        if not alarms and seen.play and not poisoned and seen.patch.claim is not Claim.SAME_TOKENS:
+        if not alarms and seen.play and seen.patch.claim is not Claim.SAME_TOKENS:
             again = _watch(runtime, make(), schedule)
             alarms = (*again.alarms, *(oracles.check_repeat(seen.play, again.play) if again.play else ()))
-        if alarms:
-            return _finding(seen, control, schedule, tuple(replace(each, poisoned=poisoned) for each in alarms))
-    return _finding(seen, control, schedule, ())
+        if finding.alarms and not alarms:
+            break
+        finding = _finding(seen, control, schedule, tuple(replace(each, poisoned=poisoned) for each in alarms))
+        if not alarms:
+            break
+    return finding
 
 
 def _watch(

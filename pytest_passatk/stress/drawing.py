@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from pytest_passatk.models.hf_draw import distribution
+from pytest_passatk.models.hf_draw import filter_logits
 from pytest_passatk.stress.batch import Running
 
 Tensor: TypeAlias = Any  # torch is imported only where it is used
@@ -25,20 +25,15 @@ def draw_tokens(
         samples: which of them draw; a source of randomness moves only then.
         change: gives the logits to sample from, for those behind all filters.
     """
-    import torch  # noqa: PLC0415 - heavy
-
     logits = logits.double()
     greedy = settings[:, :1] == 0
-    candidates = logits.where(greedy, distribution(logits, settings).log())
+    plain = all(request.planned.draw.greedy for request in requests)
+    candidates = logits if plain else logits.where(greedy, filter_logits(logits, settings))
     if change:
         candidates = change(candidates)
-    cumulative = candidates.softmax(1).cumsum(1)
-    uniform = torch.tensor(
-        [request.random.random() if drawn else 0.0 for request, drawn in zip(requests, samples, strict=True)],
-        dtype=torch.float64,
-    ).unsqueeze(1)
-    drawn = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True).clamp(max=logits.shape[1] - 1)
-    tokens = candidates.argmax(1, keepdim=True).where(greedy, drawn)
+    tokens = candidates.argmax(1, keepdim=True)
+    if not plain:
+        tokens = tokens.where(greedy, _sampled(candidates, requests, samples))
     logprobs = (logits.gather(1, tokens) - logits.logsumexp(1, keepdim=True)).flatten().tolist()
     best = logits.topk(2, dim=1).values
     margins = (best[:, 0] - best[:, 1]).tolist()
@@ -47,3 +42,13 @@ def draw_tokens(
             request.logprobs.append(logprob)
             request.margins.append(margin)
     return [int(token) for token in tokens.flatten().tolist()]
+
+
+def _sampled(candidates: Tensor, requests: Sequence[Running], samples: Sequence[bool]) -> Tensor:
+    """By the inverse of each row's distribution function: rows × 1."""
+    import torch  # noqa: PLC0415 - heavy
+
+    uniform = [request.random.random() if drawn else 0.0 for request, drawn in zip(requests, samples, strict=True)]
+    cumulative = candidates.softmax(1).cumsum(1)
+    wanted = torch.tensor(uniform, dtype=torch.float64).unsqueeze(1) * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, wanted, right=True).clamp(max=candidates.shape[1] - 1)

@@ -64,7 +64,7 @@ def check_rows(patch: Patch, log: Log, solos: Mapping[str, Solo], tolerance: flo
             yield _alarm(log, place, f"was captured {count} times")
     for place, row in log.captured:
         request, layer, position = place
-        alone = solos[request].rows.get((layer, position)) if request in solos else None
+        alone = solos[request].row(layer, position) if request in solos else None
         if alone is None or alone.shape != row.shape:
             continue
         distance = float((alone.double() - row.double()).abs().max())
@@ -113,7 +113,7 @@ def _compare_alone(here: Played, alone: Played, tolerance: float) -> tuple[int, 
 
 def _compare_rows(log: Log, name: str, solo: Solo, until: int, tolerance: float) -> Iterator[Alarm]:
     for (request, layer, position), row in log.due.items():
-        alone = solo.rows.get((layer, position))
+        alone = solo.row(layer, position)
         if request != name or alone is None or position >= until:
             continue
         distance = float((alone.double() - row.double()).abs().max())

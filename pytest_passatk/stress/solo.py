@@ -1,6 +1,6 @@
 """What a request comes to when it runs alone, on the runtime as it is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -26,11 +26,18 @@ class Solo:
 
     Attributes:
         played: its tokens, as many as were asked for or more.
-        rows: hidden states by layer and position, of every position behind which a token was drawn.
+        first: position behind which its first token was drawn.
+        rows: hidden states by layer, from that position on: positions × hidden.
     """
 
     played: Played
-    rows: dict[tuple[str, int], Tensor]
+    first: int
+    rows: Mapping[str, Tensor]
+
+    def row(self, layer: str, position: int) -> Tensor | None:
+        """The hidden state of a layer at a position, where it is known."""
+        states, at = self.rows.get(layer), position - self.first
+        return states[at] if states is not None and 0 <= at < len(states) else None
 
 
 def key_of(planned: Planned, context: int) -> Planned:
@@ -46,6 +53,14 @@ def run_alone(runtime: Runtime, keys: Iterable[Planned], watch: tuple[str, ...])
         witness = Witness(Everything(), watch)
         with runtime.attached(None, witness):
             played = runtime.play(Schedule((key,))).requests["r0"]
-        rows = {(layer, position): row for (_, layer, position), row in witness.log.due.items()}
-        found[key] = Solo(played, rows)
+        found[key] = Solo(played, key.prompt - 1, _stacked(witness))
     return found
+
+
+def _stacked(witness: Witness) -> dict[str, Tensor]:
+    import torch  # noqa: PLC0415 - heavy
+
+    states: dict[str, list[Tensor]] = {}
+    for (_, layer, _), row in witness.log.due.items():
+        states.setdefault(layer, []).append(row)
+    return {layer: torch.stack(rows) for layer, rows in states.items()}

@@ -41,17 +41,28 @@ class TensorNetwork:
         places = torch.tensor([part.start + at for part in parts for at in range(len(part.tokens))], dtype=self.dtype)
         terms = self._embedding[tokens] * torch.cos(places.unsqueeze(1) * self._waves)
         ends = list(accumulate(len(part.tokens) for part in parts))
-        sums = [
-            self._remember(part, terms[end - len(part.tokens) : end]) for part, end in zip(parts, ends, strict=True)
-        ]
-        states = self.module(torch.cat(sums).sin())
-        return states[torch.tensor(ends) - 1] @ self.head.T
+        if len(tokens) == len(parts):
+            sums = self._decode(parts, terms)
+        else:
+            pieces = [terms[end - len(part.tokens) : end] for part, end in zip(parts, ends, strict=True)]
+            sums = torch.cat([self._read(part, piece) for part, piece in zip(parts, pieces, strict=True)])
+        states = self.module(sums.sin())
+        return (states if len(tokens) == len(parts) else states[torch.tensor(ends) - 1]) @ self.head.T
 
     def forget(self, request: str) -> None:
         """See Network."""
         self._sums.pop(request, None)
 
-    def _remember(self, part: Part, terms: Tensor) -> Tensor:
+    def _decode(self, parts: Sequence[Part], terms: Tensor) -> Tensor:
+        """All parts at once, where each has one token."""
+        import torch  # noqa: PLC0415 - heavy
+
+        nothing = torch.zeros(HIDDEN, dtype=self.dtype)
+        sums = terms + torch.stack([self._sums[part.request] if part.start else nothing for part in parts])
+        self._sums.update(zip((part.request for part in parts), sums, strict=True))
+        return sums
+
+    def _read(self, part: Part, terms: Tensor) -> Tensor:
         sums = terms.cumsum(0)
         if part.start:
             sums = sums + self._sums[part.request]
