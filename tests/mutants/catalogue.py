@@ -69,7 +69,7 @@ MUTANTS = (
     _mutant("taps:ResumedUncounted", "the same, without a counter of rows", Oracle.ALONE, "preemption"),
     _mutant("samplers:DoubleTemperature", "divides by the temperature twice", Oracle.TOKENS, "mixed-draws"),
     _mutant("samplers:OwnRandomness", "claims the same tokens, and draws its own", Oracle.TOKENS, "mixed-draws"),
-    _mutant("samplers:OwnHotterDraw", "claims the distribution, and is colder", Oracle.DISTRIBUTION, "mixed-draws"),
+    _mutant("samplers:OwnColderDraw", "claims the distribution, and is colder", Oracle.DISTRIBUTION, "mixed-draws"),
     _mutant("samplers:MinPNotMoved", "min-p is neither moved nor cleared", Oracle.TOKENS, "mixed-draws"),
     _mutant("samplers:MovedIgnored", "moves of rows are ignored", Oracle.TOKENS, "mixed-draws", PACKED),
     _mutant("samplers:ReusedSlotNotCleared", "a reused row is not cleared", Oracle.TOKENS, "reuse", PACKED),

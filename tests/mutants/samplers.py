@@ -63,7 +63,7 @@ class OwnDraw(OwnRandomness):
     claim = Claim.SAME_DISTRIBUTION
 
 
-class OwnHotterDraw(OwnDraw):
+class OwnColderDraw(OwnDraw):
     """Says the same, and divides by the temperature twice."""
 
     def scores(self, logits: Tensor) -> Tensor:
