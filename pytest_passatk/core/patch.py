@@ -178,7 +178,7 @@ class Patch:
         """The tokens of the step are drawn."""
 
     def buffers(self) -> Mapping[str, tuple[Tensor, int]]:
-        """Scratch tensors by name, with the rows that are active in this step.
+        """Scratch tensors by name, with the rows that are active in this step; asked from the end of `attach` on.
 
         Scratch holds for one step: before each one the stress suite fills integers with 2^40, floats with NaN and truth
         values with true. What must outlast a step does not belong here.

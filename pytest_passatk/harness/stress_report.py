@@ -6,6 +6,11 @@ from _pytest.terminal import TerminalReporter  # pytest 8.3 does not export it
 
 from pytest_passatk.harness.stressing import TOLD
 
+CLAIMS = {
+    "same tokens": "the same tokens", "same distribution": "the same distribution",
+    "other distribution": "another distribution",
+}  # fmt: skip
+
 
 def report_stress(terminal: TerminalReporter) -> None:
     """Say what the schedules of this run did to the batch, and whether the patch was ever seen to be active."""
@@ -18,7 +23,7 @@ def report_stress(terminal: TerminalReporter) -> None:
     first = told[0]
     terminal.write_sep("=", "decode-shrink")
     if first["patch"]:
-        terminal.write_line(f"{first['patch']} on {first['runtime']}, claims the {first['claim']}")
+        terminal.write_line(f"{first['patch']} on {first['runtime']}, claims {CLAIMS[first['claim']]}")
     else:
         terminal.write_line(f"{first['runtime']} as it is: name a patch with --patch")
     for line in total.text().splitlines():

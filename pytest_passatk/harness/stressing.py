@@ -12,7 +12,7 @@ import pytest
 
 from pytest_passatk.core.errors import PassatkError, UsageError
 from pytest_passatk.core.protocols import ModelOptions
-from pytest_passatk.harness.activation import SuiteError, session_of
+from pytest_passatk.harness.activation import WATCH, SuiteError, session_of
 
 if TYPE_CHECKING:
     from pytest_passatk.core.patch import PatchSpec
@@ -61,8 +61,9 @@ def stress_trial(request: pytest.FixtureRequest) -> "Iterator[Trial]":
     try:
         trial = _open(settings, request)
     except PassatkError as error:
-        request.session.shouldstop = "the runtime cannot be tried"
-        pytest.fail(str(error), pytrace=False)
+        request.session.shouldstop = "the patch cannot be tried"
+        request.config.stash[WATCH].seen = True  # misuse, which has an exit status of its own
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
     yield trial
     trial.runtime.close()
 

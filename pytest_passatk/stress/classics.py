@@ -63,6 +63,8 @@ CLASSICS: tuple[Schedule, ...] = (
     Schedule(tuple(Planned(28, 40, problem=at // 2) for at in range(8)), blocks=10, name="preemption"),
     # Rows move between requests that are drawn differently; long enough for a wrong parameter to change a token.
     _named("mixed-draws", [_of(at, 6 + 2 * at, draw=draw) for at, draw in enumerate(MIXED)]),
+    # Two rows serve eight requests that are drawn differently: what a row had must be gone when it is used again.
+    _named("reused-rows", [_of(at, 3 + at % 4, draw=draw) for at, draw in enumerate(MIXED)], slots=2),
 )
 
 

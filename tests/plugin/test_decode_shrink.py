@@ -14,7 +14,7 @@ from pytest_passatk.stress.schedule import Planned, Schedule
 
 ROOT = Path(__file__).parents[2]
 SUITE = str(ROOT / "suites" / "decode_shrink")
-CLASSICS = 11
+CLASSICS = 12
 
 TAPS = """
 import torch
@@ -168,7 +168,7 @@ def test_a_patch_that_shows_nothing_is_said_to(single: Sessions) -> None:
 
 def test_a_signature_that_drifted_is_named_at_the_start(single: Sessions) -> None:
     result = run(single, "Drifted", "-k", "pair or fifo")
-    assert result.ret != 0
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stdout.fnmatch_lines(
         ["*Drifted was written for other signatures*", "json:dumps: expected (obj), found (obj, *"]
     )
@@ -207,5 +207,5 @@ def test_what_cannot_be_tried_is_refused_with_the_reason(
 
 def test_a_model_without_a_runtime_to_patch_is_refused(single: Sessions) -> None:
     result = run(single, "Sound", "--model", "tiny", "-k", "pair")
-    assert result.ret != 0
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stdout.fnmatch_lines(["*decode_shrink cannot drive tiny; take one of hf, tensor, vllm*"])

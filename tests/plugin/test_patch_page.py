@@ -99,7 +99,7 @@ def test_a_signature_that_drifted_ends_the_run_as_the_page_says(page: Sessions) 
     (code,) = [code for name, code in blocks(PAGE) if name == "steer.py"]
     page.write(code.replace("prepend=False, ", ""), "steer.py")
     result = run(page, "pytest suites/decode_shrink --patch steer:Steer -k pair")
-    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stdout.fnmatch_lines(
         ["torch.nn:Module.register_forward_hook: expected (self, hook, *, with*, found (*prepend*"]
     )

@@ -19,7 +19,7 @@ def lengths(name: str) -> list[int]:
 
 def test_all_classics_are_there_once_and_controls_come_first() -> None:
     assert len(BY_NAME) == len(CLASSICS)
-    assert set(BY_NAME) == WANTED | {"alone", "same-8", "mixed-draws"}
+    assert set(BY_NAME) == WANTED | {"alone", "same-8", "mixed-draws", "reused-rows"}
     assert [each.name for each in CLASSICS[:2]] == ["alone", "same-8"]
 
 
