@@ -38,7 +38,7 @@ Examine = Callable[[str, str], Finding]
 
 @pytest.fixture(scope="module")
 def examine(benches: Benches) -> Examine:
-    return lambda name, classic: benches.new(name).examine(CLASSIC[classic])
+    return lambda name, classic: benches.inside(name).examine(CLASSIC[classic])
 
 
 def oracles(finding: Finding) -> set[tuple[Oracle, bool]]:
@@ -129,7 +129,7 @@ def test_shrinking_twice_gives_the_same(benches: Benches) -> None:
 
 
 def smallest(benches: Benches, name: str, classic: str) -> Smallest:
-    bench = benches.new(name)
+    bench = benches.inside(name)
     return shrink(CLASSIC[classic], bench.examine(CLASSIC[classic]), bench.examine, SECONDS)
 
 
