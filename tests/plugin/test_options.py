@@ -4,12 +4,19 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import hypothesis  # noqa: F401 - sessions run in this process, and these libraries cannot be imported twice
 import pytest
+import torch  # noqa: F401
 from sessions import FAKES, SUITE, MakeSessions, Sessions
 
+import pytest_passatk.stress.trial  # noqa: F401
 from pytest_passatk.harness.options import OPTIONS, Option
+from pytest_passatk.stress.schedule import Planned, Schedule
+
+STRESS = Path(__file__).parents[2] / "suites" / "decode_shrink" / "test_decode_shrink.py"
 
 OWNER = """
 def pytest_addoption(parser):
@@ -172,7 +179,7 @@ def patch_settings(trial: Trial) -> None:
     patched = Trial(trial.sessions, (*trial.arguments, "--passatk-patch", "fake_patches:Says"))
     patched.run(SUITE.replace("fake_model:load", "fake_arms:load"))
     assert trial.seen["options"]["patches"][""]["args"] == {"what": "8"}
-    assert {sample.text[0] for found in trial.sessions.samples().values() for sample in found} == {"8"}
+    assert {(sample.text or "")[:1] for found in trial.sessions.samples().values() for sample in found} == {"8"}
 
 
 def several_runs(trial: Trial) -> None:
@@ -266,6 +273,28 @@ def figures_in_junit(trial: Trial) -> None:
 
 
 # A value for each option, and what it does. Flags are given as `true` in variables and ini files.
+def stressed(trial: Trial, *arguments: str) -> pytest.RunResult:
+    """A session of the stress suite, on the runtime as it is."""
+    trial.sessions.write(STRESS.read_text(), "test_stress.py")
+    trial.sessions.write(Schedule((Planned(3, 2), Planned(3, 3))).to_json(), "two.json")
+    return trial.sessions.pytester.runpytest(
+        "-p", "no:hypothesispytest", "test_stress.py", *arguments, *trial.arguments
+    )
+
+
+def hardly_a_search(trial: Trial) -> None:
+    result = stressed(trial, "-k", "generated")
+    result.assert_outcomes(passed=1)
+    (line,) = [line for line in result.outlines if " schedule" in line and ", " in line]
+    assert int(line.split()[0]) < 5, "half a minute, which is the default, brings more"
+
+
+def a_single_schedule(trial: Trial) -> None:
+    result = stressed(trial, "-v")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*test_decode_shrink[[]two[]] PASSED*", "1 schedule, 2 requests, 3 steps, *"])
+
+
 EFFECTS: dict[str, tuple[str, Callable[[Trial], None]]] = {
     "model": ("fake_model:load:other", another_model),
     "n": ("6", more_samples),
@@ -318,6 +347,8 @@ EFFECTS: dict[str, tuple[str, Callable[[Trial], None]]] = {
     "summary": ("told.md", a_file("told.md")),
     "html": ("told.html", a_file("told.html")),
     "junit-properties": ("true", figures_in_junit),
+    "stress-budget": ("0.001s", hardly_a_search),
+    "schedule": ("two.json", a_single_schedule),
     "profile": ("nightly", other_options),
     "json": ("told.json", a_file("told.json")),
 }
