@@ -26,6 +26,8 @@ MIXED = (
     Draw(temperature=1.5, min_p=0.5, seed=6),
 )
 
+TURNS = (Draw(temperature=1.5, min_p=0.5), Draw(temperature=1.5))
+
 
 def _of(problem: int, length: int, arrival: int = 0, abort: int | None = None, draw: Draw = GREEDY) -> Planned:
     """A request of a problem, with the prompt that all of its samples have."""
@@ -63,8 +65,9 @@ CLASSICS: tuple[Schedule, ...] = (
     Schedule(tuple(Planned(28, 40, problem=at // 2) for at in range(8)), blocks=10, name="preemption"),
     # Rows move between requests that are drawn differently; long enough for a wrong parameter to change a token.
     _named("mixed-draws", [_of(at, 6 + 2 * at, draw=draw) for at, draw in enumerate(MIXED)]),
-    # Two rows serve eight requests that are drawn differently: what a row had must be gone when it is used again.
-    _named("reused-rows", [_of(at, 3 + at % 4, draw=draw) for at, draw in enumerate(MIXED)], slots=2),
+    # Two rows serve eight requests, two with narrow draws and two with wide ones by turns: what a row had must be gone
+    # when it is used again, and if it is not, tokens change.
+    _named("reused-rows", [_of(at, 4 + at % 3, draw=replace(TURNS[at // 2 % 2], seed=at)) for at in range(8)], slots=2),
 )
 
 
