@@ -10,7 +10,7 @@ from pytest_passatk.stress.bench import Bench
 from pytest_passatk.stress.classics import CLASSICS
 from pytest_passatk.stress.restore import check_restored
 from pytest_passatk.stress.runtime import Runtime
-from pytest_passatk.stress.schedule import Draw, Planned, Schedule
+from pytest_passatk.stress.schedule import Planned, Schedule
 from pytest_passatk.stress.solo import Solo
 
 EVERYWHERE = ("tensor", "hf", "vllm")
@@ -18,13 +18,6 @@ PACKED = ("tensor", "hf")
 VLLM = ("vllm",)
 
 CLASSIC = {schedule.name: schedule for schedule in CLASSICS}
-
-# Nothing shrinks; one request takes the row of another that had a min-p.
-REUSE = Schedule(
-    (Planned(5, 2, draw=Draw(1.0, min_p=0.5, seed=1)), Planned(5, 12, problem=1, draw=Draw(1.0, seed=2))),
-    slots=1,
-    name="reuse",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +40,7 @@ class Mutant:
 
 
 def _mutant(name: str, fault: str, oracle: Oracle, schedule: str, on: tuple[str, ...] = EVERYWHERE) -> Mutant:
-    return Mutant(name, fault, oracle, CLASSIC.get(schedule, REUSE), on)
+    return Mutant(name, fault, oracle, CLASSIC[schedule], on)
 
 
 MUTANTS = (
@@ -72,9 +65,9 @@ MUTANTS = (
     _mutant("samplers:OwnColderDraw", "claims the distribution, and is colder", Oracle.DISTRIBUTION, "mixed-draws"),
     _mutant("samplers:MinPNotMoved", "min-p is neither moved nor cleared", Oracle.TOKENS, "mixed-draws"),
     _mutant("samplers:MovedIgnored", "moves of rows are ignored", Oracle.TOKENS, "mixed-draws", PACKED),
-    _mutant("samplers:ReusedSlotNotCleared", "a reused row is not cleared", Oracle.TOKENS, "reuse", PACKED),
+    _mutant("samplers:ReusedSlotNotCleared", "a reused row is not cleared", Oracle.TOKENS, "reused-rows", PACKED),
     _mutant("vllm_processors:MovedIgnored", "`moved` is ignored", Oracle.TOKENS, "mixed-draws", VLLM),
-    _mutant("vllm_processors:ReusedSlotNotCleared", "`added` does not clear a row", Oracle.TOKENS, "reuse", VLLM),
+    _mutant("vllm_processors:ReusedSlotNotCleared", "`added` does not clear a row", Oracle.TOKENS, "reused-rows", VLLM),
     _mutant("lifecycle:Raises", "raises in a step", Oracle.EXCEPTION, "pair"),
     _mutant("lifecycle:Crashes", "takes the process with it", Oracle.CRASH, "pair"),
     _mutant("lifecycle:Exits", "ends the process with status 0", Oracle.CRASH, "pair"),
