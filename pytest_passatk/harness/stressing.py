@@ -65,7 +65,7 @@ def stress_trial(request: pytest.FixtureRequest) -> "Iterator[Trial]":
         request.config.stash[WATCH].seen = True  # misuse, which has an exit status of its own
         raise pytest.fail.Exception(str(error), pytrace=False) from None
     yield trial
-    trial.runtime.close()
+    trial.close()
 
 
 def try_case(trial: "Trial", case: StressCase, request: pytest.FixtureRequest) -> None:

@@ -1,10 +1,10 @@
-"""The bench: one live runtime, one patch, and every case in a fork of its own."""
+"""The bench: one live runtime, one patch, and cases in forks of it."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from pytest_passatk.core.patch import Patch, PatchSpec
 from pytest_passatk.patches.registry import maker_of
@@ -12,7 +12,7 @@ from pytest_passatk.stress.alarm import Alarm, Oracle
 from pytest_passatk.stress.case import Finding, examine
 from pytest_passatk.stress.classics import fit
 from pytest_passatk.stress.fitting import within
-from pytest_passatk.stress.isolate import CrashedError, HungError, can_fork, in_fork
+from pytest_passatk.stress.isolate import CrashedError, HungError, Lane, can_fork, in_fork
 from pytest_passatk.stress.runtime import Runtime
 from pytest_passatk.stress.schedule import Planned, Schedule
 from pytest_passatk.stress.solo import Solo, key_of, run_alone
@@ -25,10 +25,25 @@ WATCH = ("layers.0", "layers.-1")  # of the control, where the patch taps nothin
 Answer = TypeVar("Answer")
 
 
-class Bench:
-    """Examines schedules; each in a fork of this process, so that a crash, a device assert or a hang is one finding.
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A schedule to examine: under the patch or without it, and with its scratch filled at first or not."""
 
-    A runtime on a GPU does not survive a fork: there, cases run in this process.
+    schedule: Schedule
+    patched: bool = True
+    poison: bool = True
+
+
+Examined: TypeAlias = tuple[dict[Planned, Solo], Finding]
+"""What a case came to, and what its requests come to alone, as far as that was not known."""
+
+
+class Bench:
+    """Examines schedules in a fork of this process, so that a crash, a device assert or a hang is one finding.
+
+    A fork examines one schedule after the other, as long as all is well. What goes wrong in one that has been used is
+    examined again in a new one: so a finding never hangs on what was played before. A runtime on a GPU does not survive
+    a fork: there, cases run in this process.
 
     Args:
         runtime: live, and unpatched.
@@ -43,6 +58,7 @@ class Bench:
         self.spec = spec
         self._make = maker_of(spec) if spec else None
         self._forks = can_fork(runtime.live.device)
+        self._lane: Lane[Case, Examined] | None = None
         self._solos: dict[Planned, Solo] = {}
         self._findings: dict[Schedule, Finding] = {}
         self._patience = CASE_SECONDS
@@ -61,46 +77,60 @@ class Bench:
             return within(schedule, context=context, chunks_seeded=seeded)
         return fit(schedule, context=context, chunks_seeded=seeded, arms=arms)
 
-    def apart(self, task: Callable[[], Answer], seconds: float | None = None) -> Answer:
+    def apart(self, task: Callable[[], Answer], seconds: float = CASE_SECONDS) -> Answer:
         """Do something where it can break nothing. Raises CrashedError, HungError, and what it raises itself."""
-        return in_fork(task, seconds or self._patience) if self._forks else task()
+        return in_fork(task, seconds) if self._forks else task()
+
+    def close(self) -> None:
+        """End the fork; safe to call twice."""
+        lane, self._lane = self._lane, None
+        if lane:
+            lane.close()
 
     def _examine(self, schedule: Schedule) -> Finding:
+        used = self._lane is not None
+        finding = self._try(Case(schedule))
+        if not (used and finding.alarms):
+            return finding
+        again = self._try(Case(schedule))
+        return again if again.alarms else replace(again, alarms=(_leftover(finding),))
+
+    def _try(self, case: Case) -> Finding:
+        """Examine a case; one that ends without a word is a finding, too."""
         try:
-            return self._case(schedule, self._make)
-        except (CrashedError, HungError) as error:
-            finding = Finding((_obituary(error),), at_fault=self._blame(schedule))
-            return self._without_poison(schedule, finding) if isinstance(error, CrashedError) else finding
+            return self._run(case, self._patience)
+        except HungError as error:
+            return Finding((Alarm(Oracle.HANG, str(error)),), at_fault=self._blame(case.schedule))
+        except CrashedError as error:
+            alarm = Alarm(Oracle.CRASH, str(error), poisoned=case.poison)
+            at_fault = self._blame(case.schedule)
+            plain = Finding()
+            if case.poison and at_fault == "patch":  # what its user would see, if there is something
+                plain = self._try(replace(case, poison=False))
+            return plain if plain.alarms else Finding((alarm,), at_fault)
 
-    def _case(
-        self,
-        schedule: Schedule,
-        make: Callable[[], Patch] | None,
-        *,
-        poison: bool = True,
-        seconds: float | None = None,
-    ) -> Finding:
-        """Examine a schedule apart, and keep what its requests come to alone. Raises CrashedError or HungError."""
-
-        def task() -> tuple[dict[Planned, Solo], Finding]:
-            keys = (key_of(each, self.runtime.context) for each in schedule.requests)
-            missing = [key for key in dict.fromkeys(keys) if key not in self._solos]
-            new = run_alone(self.runtime, missing, self.layers)
-            return new, examine(self.runtime, make, schedule, self._solos | new, self.layers, poison=poison)
-
-        new, finding = self.apart(task, seconds)
+    def _run(self, case: Case, seconds: float) -> Finding:
+        """Examine a case in the fork, which goes on only if all is well. Raises CrashedError or HungError."""
+        if not self._forks:
+            new, finding = self._serve(case)
+        else:
+            self._lane = self._lane or Lane(self._serve)
+            try:
+                new, finding = self._lane.ask(case, seconds)
+            except BaseException:
+                self.close()
+                raise
         self._solos |= new
+        if finding.alarms:
+            self.close()
         return finding
 
-    def _without_poison(self, schedule: Schedule, finding: Finding) -> Finding:
-        """What a patch does that crashes with its scratch filled: what its user would see, if there is something."""
-        if finding.at_fault == "runtime":
-            return finding
-        try:
-            plain = self._case(schedule, self._make, poison=False)
-        except (CrashedError, HungError) as error:
-            return Finding((_obituary(error),))
-        return plain if plain.alarms else replace(finding, alarms=(replace(finding.alarms[0], poisoned=True),))
+    def _serve(self, case: Case) -> Examined:
+        keys = dict.fromkeys(key_of(each, self.runtime.context) for each in case.schedule.requests)
+        new = run_alone(self.runtime, [key for key in keys if key not in self._solos], self.layers)
+        self._solos |= new
+        make = self._make if case.patched else None
+        return new, examine(self.runtime, make, case.schedule, self._solos, self.layers, poison=case.poison)
 
     def _blame(self, schedule: Schedule) -> str:
         """Who is at fault for a case that ended without a word: the runtime, if it does so without the patch, too.
@@ -109,9 +139,10 @@ class Bench:
         """
         start = monotonic()
         try:
-            self._case(schedule, None, seconds=CASE_SECONDS)
+            self._run(Case(schedule, patched=False), CASE_SECONDS)
         except (CrashedError, HungError):
             return "runtime"
+        self.close()
         self._patience = min(self._patience, max(LEAST_SECONDS, SLOWER * (monotonic() - start)))
         return "patch"
 
@@ -123,5 +154,12 @@ def _layers_of(runtime: Runtime, make: Callable[[], Patch]) -> tuple[str, ...]:
         return patch.layers
 
 
-def _obituary(error: Exception) -> Alarm:
-    return Alarm(Oracle.HANG if isinstance(error, HungError) else Oracle.CRASH, str(error))
+def _leftover(finding: Finding) -> Alarm:
+    """A failure that shows only where other schedules were played before: something of the patch was left behind."""
+    first = finding.alarms[0]
+    return Alarm(
+        Oracle.RESTORED,
+        f"fails only on a runtime that the patch has left, whose schedules all passed: {first.oracle}: {first.text}",
+        first.step,
+        first.request,
+    )

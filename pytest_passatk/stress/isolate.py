@@ -4,18 +4,20 @@ import faulthandler
 import gc
 import os
 import pickle
-import select
 import signal
 import sys
 import warnings
+import weakref
 from collections.abc import Callable
-from time import monotonic
-from typing import Any, NoReturn, TypeVar
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any, Generic, NoReturn, TypeVar
 
 from pytest_passatk.core.errors import PassatkError
 
+Task = TypeVar("Task")
 Answer = TypeVar("Answer")
-CHUNK = 2**20
 
 
 class CrashedError(PassatkError):
@@ -32,34 +34,73 @@ def can_fork(device: Any) -> bool:
 
 
 def in_fork(task: Callable[[], Answer], seconds: float) -> Answer:
-    """Run a task in a fork of this process; returns what it returns.
-
-    Raises:
-        CrashedError: the fork ended without an answer.
-        HungError: it took longer than `seconds`; it is killed.
-        Exception: what the task raised.
-    """
-    read, write = os.pipe()
-    pid = _fork()
-    if pid == 0:
-        os.close(read)
-        _run(task, write, seconds)
-    os.close(write)
-    data: bytes | None = None
+    """Do a task in a fork of its own; raises as `Lane.ask` does."""
+    lane = Lane[None, Answer](lambda _: task())
     try:
-        data = _read(read, monotonic() + seconds)
+        return lane.ask(None, seconds)
     finally:
-        os.close(read)
-        status = _end(pid, late=data is None)
-    if data is None:
-        raise HungError(f"the case did not end within {seconds:g} s")
-    if status or not data:
-        raise CrashedError(f"the process of the case ended {_how(status)}, without an answer")
-    succeeded, value = pickle.loads(data)  # noqa: S301 - from a fork of this process
-    if not succeeded:
-        raise value
-    answer: Answer = value
-    return answer
+        lane.close()
+
+
+class Lane(Generic[Task, Answer]):
+    """A fork of this process, which does one task after the other; what one of them changes, the next ones find.
+
+    Args:
+        serve: does a task, in the fork.
+
+    Attributes:
+        fresh: whether it has not been asked anything yet.
+    """
+
+    def __init__(self, serve: Callable[[Task], Answer]) -> None:
+        self.fresh = True
+        self._link, theirs = Pipe()
+        self._pid = _fork()
+        if self._pid == 0:
+            self._link.close()
+            _serve(serve, theirs)
+        theirs.close()
+        self._finish = weakref.finalize(self, _kill, self._pid)  # a lane that is forgotten is no orphan
+
+    def ask(self, task: Task, seconds: float) -> Answer:
+        """Give what comes of a task. A lane that raises one of the first two is to be closed.
+
+        Raises:
+            CrashedError: the fork ended without an answer.
+            HungError: it took longer than `seconds`.
+            Exception: what the task raised.
+        """
+        self.fresh = False
+        try:
+            self._link.send((task, seconds))
+            if not self._link.poll(seconds):
+                raise HungError(f"the case did not end within {seconds:g} s")
+            succeeded, value = pickle.loads(self._link.recv_bytes())  # noqa: S301 - from a fork of this process
+        except (EOFError, OSError):
+            raise CrashedError(f"the process of the case ended {self._end()}, without an answer") from None
+        if not succeeded:
+            raise value
+        answer: Answer = value
+        return answer
+
+    def close(self) -> None:
+        """End the fork; safe to call twice."""
+        self._finish()
+        self._link.close()
+
+    def _end(self) -> str:
+        """Wait for the fork's end; gives how it came."""
+        self._finish.detach()
+        status = os.waitpid(self._pid, 0)[1]
+        if os.WIFSIGNALED(status):
+            return f"by {signal.Signals(os.WTERMSIG(status)).name}"
+        return f"with status {os.WEXITSTATUS(status)}"
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def _fork() -> int:
@@ -69,58 +110,34 @@ def _fork() -> int:
         return os.fork()
 
 
-def _run(task: Callable[[], Any], write: int, seconds: float) -> NoReturn:
-    """In the fork: do the task, hand over what came of it, and end without any clean-up of the parent's."""
+def _serve(serve: Callable[[Any], Any], link: Connection) -> NoReturn:
+    """In the fork: do what is asked, until nobody is there to ask, and end without any clean-up of the parent's."""
     try:
         faulthandler.disable()  # the parent tells of the end, and not of every one on the way to the smallest
         gc.disable()  # it would touch, and so copy, every object of the parent
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(int(seconds) + 2)  # where nobody is left to kill it
-        try:
-            message = (True, task())
-        except Exception as error:  # noqa: BLE001 - it is the parent's to judge
-            message = (False, error)
-        _write(write, _pickle(message))
+        while True:
+            task, seconds = link.recv()
+            signal.alarm(int(seconds) + 2)  # where nobody is left to kill it
+            message = _attempt(serve, task)
+            signal.alarm(0)
+            link.send_bytes(message)
+    except (EOFError, OSError):
+        pass  # the parent is gone
     finally:
         os._exit(0)
 
 
-def _pickle(message: tuple[bool, Any]) -> bytes:
+def _attempt(serve: Callable[[Any], Any], task: Any) -> bytes:
+    """What came of a task, as bytes that can be read again."""
+    message: tuple[bool, Any]
+    try:
+        message = (True, serve(task))
+    except Exception as error:  # noqa: BLE001 - it is the parent's to judge
+        message = (False, error)
     try:
         data = pickle.dumps(message)
         pickle.loads(data)  # noqa: S301 - our own; some exceptions can be written only
     except Exception:  # noqa: BLE001 - whatever it was, its words can be handed over
         data = pickle.dumps((False, PassatkError(f"{type(message[1]).__name__}: {message[1]}")))
     return data
-
-
-def _write(write: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(write, view[:CHUNK]) :]
-
-
-def _read(read: int, deadline: float) -> bytes | None:
-    """All that comes until the other end is closed; `None` where that takes too long."""
-    parts: list[bytes] = []
-    while True:
-        ready, _, _ = select.select([read], [], [], max(0.0, deadline - monotonic()))
-        if not ready:
-            return None
-        part = os.read(read, CHUNK)
-        if not part:
-            return b"".join(parts)
-        parts.append(part)
-
-
-def _end(pid: int, *, late: bool) -> int:
-    """Wait for a fork that has said all, or end one that is late; returns the status of its process."""
-    if late:
-        os.kill(pid, signal.SIGKILL)
-    return os.waitpid(pid, 0)[1]
-
-
-def _how(status: int) -> str:
-    if os.WIFSIGNALED(status):
-        return f"by {signal.Signals(os.WTERMSIG(status)).name}"
-    return f"with status {os.WEXITSTATUS(status)}"

@@ -10,7 +10,7 @@ from pytest_passatk.patches.registry import maker_of
 from pytest_passatk.stress import distribution
 from pytest_passatk.stress.account import account, headline
 from pytest_passatk.stress.alarm import Alarm
-from pytest_passatk.stress.bench import Bench
+from pytest_passatk.stress.bench import CASE_SECONDS, Bench
 from pytest_passatk.stress.case import Finding
 from pytest_passatk.stress.classics import CLASSICS
 from pytest_passatk.stress.coverage import Coverage
@@ -72,6 +72,11 @@ class Trial:
         """What the patch claims."""
         return self._make().claim
 
+    def close(self) -> None:
+        """End the runtime, and what was forked from it."""
+        self.bench.close()
+        self.runtime.close()
+
     def play(self, schedule: Schedule) -> str:
         """Play one schedule; where it fails, find the smallest relative that fails in the same way."""
         fitted = self.bench.fit(schedule)
@@ -106,7 +111,7 @@ class Trial:
         self.active = self.active or finding.active
         return finding
 
-    def _say(self, task: Callable[[], list[Alarm]], seconds: float | None = None) -> str:
+    def _say(self, task: Callable[[], list[Alarm]], seconds: float = CASE_SECONDS) -> str:
         try:
             alarms = self.bench.apart(task, seconds)
         except (CrashedError, HungError) as error:
