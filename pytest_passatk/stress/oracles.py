@@ -1,10 +1,11 @@
 """The oracles that speak when a play is over."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from pytest_passatk.core.patch import Patch
+from pytest_passatk.core.patch import Patch, Tensor
 from pytest_passatk.stress.alarm import Alarm, Oracle
+from pytest_passatk.stress.distance import distances
 from pytest_passatk.stress.play import Play, Played
 from pytest_passatk.stress.schedule import Planned, Schedule
 from pytest_passatk.stress.solo import Solo, key_of
@@ -62,12 +63,7 @@ def check_rows(patch: Patch, log: Log, solos: Mapping[str, Solo], tolerance: flo
     for place, count in sorted(times.items()):
         if count > 1:
             yield _alarm(log, place, f"was captured {count} times")
-    for place, row in log.captured:
-        request, layer, position = place
-        alone = solos[request].row(layer, position) if request in solos else None
-        if alone is None or alone.shape != row.shape:
-            continue
-        distance = float((alone.double() - row.double()).abs().max())
+    for place, distance in _distances(log.captured, solos):
         if not distance <= tolerance:  # NaN is no distance either
             yield _alarm(log, place, f"is {distance:.2g} off the row that it has when it runs alone")
 
@@ -80,6 +76,7 @@ def check_batch(
     Another token is excused where the two likeliest are closer than twice the tolerance; from there on nothing can be
     compared.
     """
+    until: dict[str, int] = {}
     for name, planned in zip(schedule.ids, schedule.requests, strict=True):
         if name not in play.requests:
             continue
@@ -90,7 +87,11 @@ def check_batch(
         parting, text = _compare_alone(here, alone, tolerance)
         if text:
             yield Alarm(Oracle.BATCH, f"{text} in the batch and alone", _step_of(log, name, parting), name)
-        yield from _compare_rows(log, name, solos[name], planned.prompt + parting, tolerance)
+        until[name] = planned.prompt + parting
+    compared = [(place, row) for place, row in log.due.items() if place[2] < until.get(place[0], 0)]
+    for place, distance in _distances(compared, solos):
+        if not distance <= tolerance:
+            yield _alarm(log, place, f"is {distance:.2g} off, in the batch and alone", Oracle.BATCH)
 
 
 def solos_of(schedule: Schedule, found: Mapping[Planned, Solo], context: int) -> dict[str, Solo]:
@@ -111,17 +112,17 @@ def _compare_alone(here: Played, alone: Played, tolerance: float) -> tuple[int, 
     return len(here.tokens), ""
 
 
-def _compare_rows(log: Log, name: str, solo: Solo, until: int, tolerance: float) -> Iterator[Alarm]:
-    for (request, layer, position), row in log.due.items():
-        alone = solo.row(layer, position)
-        if request != name or alone is None or position >= until:
-            continue
-        distance = float((alone.double() - row.double()).abs().max())
-        if not distance <= tolerance:
-            yield _alarm(
-                log, (request, layer, position), f"is {distance:.2g} off, in the batch and alone", Oracle.BATCH
-            )
-            return
+def _distances(rows: Iterable[tuple[Place, Tensor]], solos: Mapping[str, Solo]) -> Iterator[tuple[Place, float]]:
+    """How far rows are off those that the same requests have alone, where these are known."""
+    known = [(place, row, _alone(place, solos)) for place, row in rows]
+    kept = [(place, row, alone) for place, row, alone in known if alone is not None and alone.shape == row.shape]
+    found = distances([(row, alone) for _, row, alone in kept])
+    yield from zip((place for place, _, _ in kept), found, strict=True)
+
+
+def _alone(place: Place, solos: Mapping[str, Solo]) -> Tensor | None:
+    request, layer, position = place
+    return solos[request].row(layer, position) if request in solos else None
 
 
 def _differences(before: Play, after: Play, oracle: Oracle, one: str, other: str) -> Iterator[Alarm]:

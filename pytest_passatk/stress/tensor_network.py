@@ -76,7 +76,7 @@ def build_blocks(random: Any) -> Any:
 
     class Norm(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
         def forward(self, states: Tensor) -> Tensor:
-            return states / states.square().mean(1, keepdim=True).add(1e-6).sqrt()
+            return states * states.square().mean(1, keepdim=True).add(1e-6).rsqrt()
 
     class Block(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
         def __init__(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from pytest_passatk.core.patch import Capture, Patch, StepView
 from pytest_passatk.runtimes.observer import PatchObserver
 from pytest_passatk.stress.alarm import Alarm, Oracle
+from pytest_passatk.stress.distance import equal_rows
 from pytest_passatk.stress.scratch import dirty_rows, poison, wrong_masks
 
 Tensor: TypeAlias = Any  # torch is imported only where it is used
@@ -112,11 +113,15 @@ class Witness:
             self._accuse(Oracle.ACTIVE, f"{capture.layer}: {len(capture.rows)} rows for {len(capture.owners)} owners")
         rows = {(row.request, row.position): row for row in self.view.rows}
         tensor = self._now.get(capture.layer)
-        for owner, taken in zip(capture.owners, capture.rows, strict=False):
-            request, position = owner
-            self.log.captured.append(((request, capture.layer, position), taken.clone()))
-            if problem := _mismatch(rows.get(owner), tensor, taken):
-                self._accuse(Oracle.SHADOW, f"{capture.layer}, position {position}: {problem}", request)
+        taken = capture.rows.clone()
+        places = [(request, capture.layer, position) for request, position in capture.owners]
+        self.log.captured += zip(places, taken, strict=False)
+        true = [rows[owner].row for owner in capture.owners if owner in rows]
+        if tensor is not None and len(true) == len(taken) and all(equal_rows(tensor, true, taken)):
+            return
+        for owner, row in zip(capture.owners, taken, strict=False):
+            if problem := _mismatch(rows.get(owner), tensor, row):
+                self._accuse(Oracle.SHADOW, f"{capture.layer}, position {owner[1]}: {problem}", owner[0])
 
     def _look_at_scratch(self) -> None:
         for name, (tensor, active) in self._patch.buffers().items():

@@ -1,0 +1,30 @@
+"""How far hidden states are apart."""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+Tensor: TypeAlias = Any  # torch is imported only where it is used
+
+
+def distances(pairs: Sequence[tuple[Tensor, Tensor]]) -> list[float]:
+    """The largest absolute difference in each pair of vectors, all of one width; NaN where an element is none."""
+    import torch  # noqa: PLC0415 - heavy
+
+    if not pairs:
+        return []
+    one, other = (torch.stack([pair[side] for pair in pairs]).double() for side in (0, 1))
+    found: list[float] = (one - other).abs().amax(1).tolist()
+    return found
+
+
+def equal_rows(tensor: Tensor, rows: Sequence[int], taken: Tensor) -> list[bool]:
+    """Whether each row of `taken` is, bit for bit, that row of a tensor."""
+    import torch  # noqa: PLC0415 - heavy
+
+    if not rows:
+        return []
+    true = tensor[torch.tensor(rows, device=tensor.device)]
+    if true.shape != taken.shape:
+        return [False] * len(rows)
+    found: list[bool] = (true == taken).all(1).tolist()
+    return found
