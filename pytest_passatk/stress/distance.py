@@ -7,13 +7,16 @@ Tensor: TypeAlias = Any  # torch is imported only where it is used
 
 
 def distances(pairs: Sequence[tuple[Tensor, Tensor]]) -> list[float]:
-    """The largest absolute difference in each pair of vectors, all of one width; NaN where an element is none."""
+    """The largest difference in each pair of vectors, all of one width; NaN where an element is none.
+
+    It is absolute up to 1, and relative to the second one's element beyond: so much larger are rounding errors there.
+    """
     import torch  # noqa: PLC0415 - heavy
 
     if not pairs:
         return []
     one, other = (torch.stack([pair[side] for pair in pairs]).double() for side in (0, 1))
-    found: list[float] = (one - other).abs().amax(1).tolist()
+    found: list[float] = ((one - other).abs() / other.abs().clamp(min=1)).amax(1).tolist()
     return found
 
 

@@ -20,7 +20,7 @@ from pytest_passatk.stress.vllm_loop import Loop
 CONTEXT = 256  # tokens of a request: schedules need no more
 ROWS = 64  # requests at once
 EXACT = 1e-4  # float32: six times what batch mates were seen to do to a log-probability
-COARSE = 0.1  # narrower types
+COARSE = 0.25  # narrower types
 
 
 def load(target: str, options: ModelOptions) -> "VllmRuntime":

@@ -101,8 +101,9 @@ class Witness:
         return self._hand.candidates(logits)
 
     def end(self, tokens: Sequence[int]) -> None:
-        """See Observer."""
+        """See Observer; looks at scratch again, which the patch may have written while tokens were drawn."""
         self.log.tokens.append(tuple(tokens))
+        self._look_at_scratch()
         self._hand.end(tokens)
         self._now = {}
         self.spoil()
@@ -137,7 +138,9 @@ class Witness:
             yield Oracle.CANARY, f"{len(rows)} rows beyond the {active} active ones were written, row {rows[0]} first"
 
     def _accuse(self, oracle: Oracle, text: str, request: str | None = None) -> None:
-        self.log.alarms.append(Alarm(oracle, text, self.view.step, request, self._poisoned))
+        alarm = Alarm(oracle, text, self.view.step, request, self._poisoned)
+        if alarm not in self.log.alarms:
+            self.log.alarms.append(alarm)
 
 
 def _mismatch(row: Any, tensor: Tensor | None, taken: Tensor) -> str:
