@@ -7,7 +7,6 @@ from enum import StrEnum
 class Oracle(StrEnum):
     """Who raised an alarm; the names stand in reports."""
 
-    SIGNATURE = "signature"  # what is hooked takes other parameters than the hook was written for
     EXCEPTION = "exception"
     CRASH = "crash"  # the process ended
     HANG = "hang"  # it did not come back in time

@@ -39,7 +39,7 @@ Examined: TypeAlias = tuple[dict[Planned, Solo], Finding]
 
 
 class Bench:
-    """Examines schedules in a fork of this process, so that a crash, a device assert or a hang is one finding.
+    """Examines schedules in a fork of this process, so that a crash or a hang is one finding.
 
     A fork examines one schedule after the other, as long as all is well. What goes wrong in one that has been used is
     examined again in a new one: so a finding never hangs on what was played before. A runtime on a GPU does not survive
@@ -93,7 +93,9 @@ class Bench:
         if not (used and finding.alarms):
             return finding
         again = self._try(Case(schedule))
-        return again if again.alarms else replace(again, alarms=(_leftover(finding),))
+        if again.alarms:
+            return again
+        return replace(again, alarms=(_leftover(finding),), at_fault="patch" if self.spec else "runtime")
 
     def _try(self, case: Case) -> Finding:
         """Examine a case; one that ends without a word is a finding, too."""
@@ -155,11 +157,11 @@ def _layers_of(runtime: Runtime, make: Callable[[], Patch]) -> tuple[str, ...]:
 
 
 def _leftover(finding: Finding) -> Alarm:
-    """A failure that shows only where other schedules were played before: something of the patch was left behind."""
+    """A failure that shows only where other schedules were played before: something of them was left behind."""
     first = finding.alarms[0]
     return Alarm(
         Oracle.RESTORED,
-        f"fails only on a runtime that the patch has left, whose schedules all passed: {first.oracle}: {first.text}",
+        f"fails only where other schedules, which all passed, were played before: {first.oracle}: {first.text}",
         first.step,
         first.request,
     )

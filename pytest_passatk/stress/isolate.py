@@ -47,13 +47,9 @@ class Lane(Generic[Task, Answer]):
 
     Args:
         serve: does a task, in the fork.
-
-    Attributes:
-        fresh: whether it has not been asked anything yet.
     """
 
     def __init__(self, serve: Callable[[Task], Answer]) -> None:
-        self.fresh = True
         self._link, theirs = Pipe()
         self._pid = _fork()
         if self._pid == 0:
@@ -70,7 +66,6 @@ class Lane(Generic[Task, Answer]):
             HungError: it took longer than `seconds`.
             Exception: what the task raised.
         """
-        self.fresh = False
         try:
             self._link.send((task, seconds))
             if not self._link.poll(seconds):

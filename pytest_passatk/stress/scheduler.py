@@ -65,7 +65,7 @@ class Scheduler:
                 while not self._reserve(request, count):
                     last = self._running[-1]
                     self._preempt(last, step)
-                    shares, preempted = [share for share in shares if share.request is not last], True
+                    preempted = True  # it comes later in the queue, and has no share yet
                     if last is request:
                         break
                 else:
