@@ -8,7 +8,7 @@ import inspect
 import json
 import pkgutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -105,11 +105,19 @@ def _foreign(name: str) -> Callable[..., Any]:
 
 
 def _revision(maker: Callable[..., Any]) -> str:
-    """Digest of the file that a patch stands in, and of its package's modules beside it where that is this package."""
-    file = Path(inspect.getsourcefile(inspect.unwrap(maker)) or "")
-    prefix = maker.__module__.startswith(f"{patches.__name__}.") and file.stem
-    files = sorted(file.parent.glob(f"{prefix}*.py")) if prefix else [file] if file.is_file() else []
+    """Digest of the files that a patch stands in; of what else they import, nothing is known."""
+    files = [file for file in dict.fromkeys(_files(inspect.unwrap(maker))) if file.is_file()]
     digest = blake2b(digest_size=DIGITS // 2)
     for each in files:
         digest.update(each.read_bytes())
     return digest.hexdigest() if files else ""
+
+
+def _files(maker: Callable[..., Any]) -> Iterator[Path]:
+    """The file of a patch, with those of the classes that it derives from, and in this package with its other parts."""
+    for kind in maker.__mro__ if inspect.isclass(maker) else (maker,):
+        if kind is Patch:
+            return
+        file = Path(inspect.getsourcefile(kind) or "")
+        own = kind.__module__.startswith(f"{patches.__name__}.")
+        yield from sorted(file.parent.glob(f"{file.stem}*.py")) if own else (file,)
