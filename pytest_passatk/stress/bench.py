@@ -132,7 +132,8 @@ class Bench:
         new = run_alone(self.runtime, [key for key in keys if key not in self._solos], self.layers)
         self._solos |= new
         make = self._make if case.patched else None
-        return new, examine(self.runtime, make, case.schedule, self._solos, self.layers, poison=case.poison)
+        finding = examine(self.runtime, make, case.schedule, self._solos, self.layers, poison=case.poison)
+        return new, finding if finding.alarms else replace(finding, steps=(), events=())  # thousands of them are kept
 
     def _blame(self, schedule: Schedule) -> str:
         """Who is at fault for a case that ended without a word: the runtime, if it does so without the patch, too.
