@@ -74,14 +74,27 @@ def try_case(trial: "Trial", case: StressCase, request: pytest.FixtureRequest) -
 
     settings = session_of(request.config).settings
     trial.coverage = Coverage()
-    text = case.run(trial, settings.stress_budget or BUDGET)
-    told = {
-        "patch": find_patch(settings) and str(find_patch(settings)), "runtime": trial.runtime.name,
-        "claim": str(trial.claim), "active": trial.active, "coverage": asdict(trial.coverage),
-    }  # fmt: skip
-    request.node.user_properties.append((TOLD, told))
+    try:
+        text = case.run(trial, settings.stress_budget or BUDGET)
+    except UsageError as error:
+        request.config.stash[WATCH].seen = True  # misuse, which has an exit status of its own
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+    request.node.user_properties.append((TOLD, _tell(trial, find_patch(settings))))
     if text:
         pytest.fail(text, pytrace=False)
+
+
+def _tell(trial: "Trial", patch: "PatchSpec | None") -> dict[str, Any]:
+    """What the end of the run says of a case."""
+    from pytest_passatk.patches.registry import resolve  # noqa: PLC0415 - only where there is a stress suite
+
+    return {
+        "patch": patch and str(resolve(patch.name, patch.args)),  # the settings of a worker have no digest
+        "runtime": trial.runtime.name,
+        "claim": str(trial.claim),
+        "active": trial.active,
+        "coverage": asdict(trial.coverage),
+    }
 
 
 def _cases(settings: "Settings", patch: "PatchSpec | None", root: Path) -> Iterator[tuple[str, StressCase]]:

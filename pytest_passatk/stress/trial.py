@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.patch import Claim, Patch, PatchSpec
 from pytest_passatk.patches.registry import maker_of
 from pytest_passatk.stress import distribution
@@ -14,6 +15,7 @@ from pytest_passatk.stress.bench import CASE_SECONDS, Bench
 from pytest_passatk.stress.case import Finding
 from pytest_passatk.stress.classics import CLASSICS
 from pytest_passatk.stress.coverage import Coverage
+from pytest_passatk.stress.fitting import valid
 from pytest_passatk.stress.isolate import CrashedError, HungError
 from pytest_passatk.stress.restore import check_restored
 from pytest_passatk.stress.runtime import Runtime
@@ -78,8 +80,17 @@ class Trial:
         self.runtime.close()
 
     def play(self, schedule: Schedule) -> str:
-        """Play one schedule; where it fails, find the smallest relative that fails in the same way."""
+        """Play one schedule; where it fails, find the smallest relative that fails in the same way.
+
+        Raises:
+            UsageError: no runtime comes to its end.
+        """
         fitted = self.bench.fit(schedule)
+        if not valid(fitted):
+            raise UsageError(
+                f"the schedule {schedule.name} never ends: give it slots, budget and blocks from 1 on, and blocks "
+                "enough for each of its requests alone"
+            )
         finding = self._examine(fitted)
         if not finding.alarms:
             return ""

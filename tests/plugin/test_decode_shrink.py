@@ -105,7 +105,7 @@ def test_a_sound_patch_passes_and_the_run_says_what_it_went_through(trials: Sess
     result = run(trials, "Sound")
     result.assert_outcomes(passed=CLASSICS + 2)
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["*= decode-shrink =*", "taps_here:Sound()@* on tensor, claims the same tokens"])
+    result.stdout.fnmatch_lines(["*= decode-shrink =*", "taps_here:Sound()@?* on tensor, claims the same tokens"])
     line = next(line for line in result.outlines if " schedules, " in line)
     counts = {what: number for number, what in (part.split(" ", 1) for part in line.split(", "))}
     seen = ("refills", "drains", "preemptions", "aborts", "chunked prompts", "mixed steps")
@@ -192,14 +192,16 @@ def test_a_search_stops_at_its_budget_and_tells_what_it_tried(single: Sessions) 
         (("--patch", "taps_here:Loud", "--passatk-patch-args", "volume=11"), "*volume=11 is above 10*"),
         (("--passatk-schedule", "torn.json"), "*torn.json holds no schedule*"),
         (("--passatk-schedule", "nowhere.json"), "*nowhere.json: the schedule cannot be read*"),
+        (("--passatk-schedule", "endless.json"), "*the schedule endless never ends*"),
         (("--passatk-stress-budget", "soon"), "*passatk-stress-budget=soon*such as 30s or 2m*"),
     ],
-    ids=["two", "attribute", "unknown", "argument", "value", "torn", "missing", "budget"],
+    ids=["two", "attribute", "unknown", "argument", "value", "torn", "missing", "endless", "budget"],
 )
 def test_what_cannot_be_tried_is_refused_with_the_reason(
     single: Sessions, arguments: tuple[str, ...], message: str
 ) -> None:
     single.write(Schedule(REQUESTS).to_json()[:-9], "torn.json")
+    single.write(Schedule(REQUESTS, slots=0).to_json(), "endless.json")
     result = run(single, "", *arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert any(fnmatch(line, message) for line in [*result.outlines, *result.errlines]), message
