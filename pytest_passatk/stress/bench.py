@@ -95,7 +95,7 @@ class Bench:
         again = self._try(Case(schedule))
         if again.alarms:
             return again
-        return replace(again, alarms=(_leftover(finding),), at_fault="patch" if self.spec else "runtime")
+        return replace(finding, alarms=(_leftover(finding),), at_fault="patch" if self.spec else "runtime")
 
     def _try(self, case: Case) -> Finding:
         """Examine a case; one that ends without a word is a finding, too."""
@@ -140,6 +140,8 @@ class Bench:
 
         If it does not, it tells how long a case takes, so that a patch that hangs is not waited for as long again.
         """
+        if self.spec is None:
+            return "runtime"
         start = monotonic()
         try:
             self._run(Case(schedule, patched=False), CASE_SECONDS)

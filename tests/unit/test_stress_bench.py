@@ -1,0 +1,72 @@
+"""Forks that examine one schedule after the other: what one of them leaves behind is told, and who left it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from pytest_passatk.core.patch import Live, Patch, PatchSpec
+from pytest_passatk.core.protocols import ModelOptions
+from pytest_passatk.stress.alarm import Oracle
+from pytest_passatk.stress.bench import Bench
+from pytest_passatk.stress.packed import PackedRuntime
+from pytest_passatk.stress.play import Play
+from pytest_passatk.stress.schedule import Planned, Schedule
+from pytest_passatk.stress.tensor_runtime import load
+
+FIRST = Schedule((Planned(3, 2),))
+SECOND = Schedule((Planned(3, 2), Planned(3, 4)))
+
+
+class Leaver(Patch):
+    """Breaks in a process in which it has been before."""
+
+    been = 0
+
+    @contextmanager
+    def attach(self, live: Live) -> Iterator[None]:
+        del live
+        yield
+        type(self).been += 1
+
+    def begin_step(self, view: object) -> None:
+        del view
+        if self.been:
+            raise LookupError("somebody has been here")
+
+
+class Worn(PackedRuntime):
+    """A runtime that breaks by itself once it has played enough."""
+
+    plays = 0
+
+    def play(self, schedule: Schedule) -> Play:
+        self.plays += 1
+        if self.plays > 3:
+            raise LookupError("worn out")
+        return super().play(schedule)
+
+
+@pytest.fixture
+def runtime() -> PackedRuntime:
+    return load("", ModelOptions())
+
+
+def test_what_a_patch_leaves_behind_for_the_next_schedule_is_told(runtime: PackedRuntime) -> None:
+    bench = Bench(runtime, PatchSpec("test_stress_bench:Leaver"))
+    assert bench.examine(FIRST).alarms == ()
+    finding = bench.examine(SECOND)
+    bench.close()
+    (alarm,) = finding.alarms
+    assert (alarm.oracle, finding.at_fault) == (Oracle.RESTORED, "patch")
+    assert "were played before: " in alarm.text
+    assert "LookupError: somebody has been here" in alarm.text
+    assert finding.steps
+
+
+def test_without_a_patch_it_is_the_runtime_that_is_at_fault(runtime: PackedRuntime) -> None:
+    bench = Bench(Worn("tensor", runtime.network), None)
+    assert [bench.examine(schedule).alarms for schedule in (FIRST, Schedule((Planned(3, 3),)))] == [(), ()]
+    finding = bench.examine(SECOND)
+    bench.close()
+    assert [(alarm.oracle, finding.at_fault) for alarm in finding.alarms] == [(Oracle.RESTORED, "runtime")]
