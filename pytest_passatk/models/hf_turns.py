@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from pytest_passatk.core.patch import PatchSpec
 from pytest_passatk.core.sample import Request
+from pytest_passatk.core.turns import turn
 from pytest_passatk.models.hf_arms import Arms
 from pytest_passatk.runtimes.hf_hooks import Patched
 
@@ -12,9 +13,9 @@ Turn: TypeAlias = tuple[int, str]  # a repeat and an arm
 
 
 class Turns:
-    """The turns of an engine, with a patch for each that lives as long as the engine.
+    """The turns of one call of an engine, each with a new patch.
 
-    A repeat has patches of its own, and needs nothing else of its own: beside them, an engine remembers nothing.
+    A repeat needs nothing else of its own: beside its patches, an engine remembers nothing.
 
     Args:
         arms: of the network.
@@ -24,25 +25,18 @@ class Turns:
     def __init__(self, arms: Arms, patches: Mapping[str, PatchSpec]) -> None:
         self._arms = arms
         self._patches = patches
-        self._made: dict[Turn, Patched] = {}
 
     def order(self, requests: Iterable[Request]) -> dict[Turn, Patched | None]:
         """The turns that requests need, in order, each with its patch. Raises UsageError where one does not fit."""
-        turns = sorted({(request.repeat, request.arm) for request in requests}, key=self._rank)
-        return {turn: self._patch(turn) for turn in turns}
+        places = {arm: place for place, arm in enumerate(self._arms.labels)}
+        turns = {(request.repeat, request.arm) for request in requests}
+        order = sorted(turns, key=lambda each: turn(each[0], places[each[1]]))
+        return {(repeat, arm): self._patch(arm) for repeat, arm in order}
 
-    def _rank(self, turn: Turn) -> tuple[int, int]:
-        """Odd repeats take the arms the other way round, so that none of them always comes first."""
-        repeat, arm = turn
-        place = self._arms.labels.index(arm)
-        return repeat, -place if repeat % 2 else place
-
-    def _patch(self, turn: Turn) -> Patched | None:
-        spec = self._patches.get(turn[1])
+    def _patch(self, arm: str) -> Patched | None:
+        spec = self._patches.get(arm)
         if spec is None:
             return None
-        if turn not in self._made:
-            made = Patched(spec)
-            made.check(self._arms.base)
-            self._made[turn] = made
-        return self._made[turn]
+        made = Patched(spec)
+        made.check(self._arms.base)
+        return made

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_passatk.core.errors import ModelError
+from pytest_passatk.core.turns import turn
 from pytest_passatk.models.source import Source
 from pytest_passatk.models.vllm_flight import Flight
 
@@ -37,19 +38,13 @@ def waves(flights: Iterable[Flight], *, apart: bool) -> list[list[Flight]]:
     """What may be in the engine at the same time: all of one run, or one arm of it after the other.
 
     On a CPU, vLLM 0.32 answers requests without an adapter, or with another one, with the adapter that is last in the
-    batch; there arms are kept apart. So they are where one is patched: each arm's speed is its own then. Every second
-    run has its arms the other way round, so that what changes on a machine in the meantime weighs on all alike.
+    batch; there arms are kept apart. So they are where one is patched: each arm's speed is its own then.
     """
     groups: defaultdict[tuple[int, str], list[Flight]] = defaultdict(list)
     for flight in flights:
         groups[flight.request.repeat, flight.request.arm if apart else ""].append(flight)
     places = {arm: place for place, arm in enumerate(dict.fromkeys(arm for _, arm in groups))}
-
-    def turn(group: tuple[int, str]) -> tuple[int, int]:
-        repeat, arm = group
-        return repeat, -places[arm] if repeat % 2 else places[arm]
-
-    return [groups[group] for group in sorted(groups, key=turn)]
+    return [groups[group] for group in sorted(groups, key=lambda group: turn(group[0], places[group[1]]))]
 
 
 def _rank(adapter: Path) -> int:

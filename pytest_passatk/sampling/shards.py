@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pytest_passatk.core.plan import ProblemKey
 from pytest_passatk.core.sample import Request
+from pytest_passatk.core.turns import turn
 from pytest_passatk.sampling.books import Books
 from pytest_passatk.sampling.counter import Work
 
@@ -56,9 +57,8 @@ class Shards:
 
     def _next_turn(self, missing: Sequence[Request]) -> tuple[Request, ...]:
         """What is missing of the arm and run whose turn it is."""
-        turn = min(map(self._turn, missing))
-        return tuple(request for request in missing if self._turn(request) == turn)
+        first = min(map(self._turn, missing))
+        return tuple(request for request in missing if self._turn(request) == first)
 
     def _turn(self, request: Request) -> tuple[int, int]:
-        place = self._arms[request.arm]
-        return request.repeat, -place if request.repeat % 2 else place
+        return turn(request.repeat, self._arms[request.arm])

@@ -47,7 +47,7 @@ def describe(schedule: Schedule) -> str:
     """A schedule in words."""
     requests = schedule.requests
     limits = {"slots": schedule.slots, "tokens a step": schedule.budget, "blocks": schedule.blocks}
-    bounds = [f"{value} {name}" for name, value in limits.items() if value is not None]
+    bounds = [f"{name}: {value}" for name, value in limits.items() if value is not None]
     listed = [f"r{at}: {_request(each)}" for at, each in enumerate(requests[:MOST])]
     more = [f"and {len(requests) - MOST} more"] if len(requests) > MOST else []
     count = f"{len(requests)} request{'' if len(requests) == 1 else 's'}"

@@ -6,10 +6,11 @@ from functools import partial
 from time import monotonic
 from typing import TypeAlias, TypeVar
 
+from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.patch import Patch, PatchSpec
 from pytest_passatk.patches.registry import maker_of
 from pytest_passatk.stress.alarm import Alarm, Oracle
-from pytest_passatk.stress.case import Finding, examine
+from pytest_passatk.stress.case import Finding, describe, examine
 from pytest_passatk.stress.classics import fit
 from pytest_passatk.stress.fitting import within
 from pytest_passatk.stress.isolate import CrashedError, HungError, Lane, can_fork, in_fork
@@ -62,7 +63,7 @@ class Bench:
         self._solos: dict[Planned, Solo] = {}
         self._findings: dict[Schedule, Finding] = {}
         self._patience = CASE_SECONDS
-        self.layers = self.apart(partial(_layers_of, runtime, self._make or Patch)) or WATCH
+        self.layers = self._find_layers() or WATCH
 
     def examine(self, schedule: Schedule) -> Finding:
         """What the oracles say of a schedule; the same one is played once."""
@@ -86,6 +87,16 @@ class Bench:
         lane, self._lane = self._lane, None
         if lane:
             lane.close()
+
+    def _find_layers(self) -> tuple[str, ...]:
+        """The taps of the patch. Raises UsageError where it does not even attach itself."""
+        try:
+            return self.apart(partial(_layers_of, self.runtime, self._make or Patch))
+        except UsageError:
+            raise
+        except Exception as error:
+            name = self.spec.name if self.spec else "nothing"
+            raise UsageError(f"--patch {name} cannot be attached to {self.runtime.name}: {describe(error)}") from error
 
     def _examine(self, schedule: Schedule) -> Finding:
         used = self._lane is not None

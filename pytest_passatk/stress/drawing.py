@@ -32,23 +32,27 @@ def draw_tokens(
     if change:
         candidates = change(candidates)
     tokens = candidates.argmax(1, keepdim=True)
-    if not plain:
-        tokens = tokens.where(greedy, _sampled(candidates, requests, samples))
-    logprobs = (logits.gather(1, tokens) - logits.logsumexp(1, keepdim=True)).flatten().tolist()
     best = logits.topk(2, dim=1).values
-    margins = (best[:, 0] - best[:, 1]).tolist()
-    for request, samples_now, logprob, margin in zip(requests, samples, logprobs, margins, strict=True):
+    margins = best[:, :1] - best[:, 1:]
+    if not plain:
+        drawn, distances = _sampled(candidates, requests, samples)
+        tokens, margins = tokens.where(greedy, drawn), margins.where(greedy, distances)
+    logprobs = (logits.gather(1, tokens) - logits.logsumexp(1, keepdim=True)).flatten().tolist()
+    for request, samples_now, logprob, margin in zip(
+        requests, samples, logprobs, margins.flatten().tolist(), strict=True
+    ):
         if samples_now:
             request.logprobs.append(logprob)
             request.margins.append(margin)
     return [int(token) for token in tokens.flatten().tolist()]
 
 
-def _sampled(candidates: Tensor, requests: Sequence[Running], samples: Sequence[bool]) -> Tensor:
-    """By the inverse of each row's distribution function: rows × 1."""
+def _sampled(candidates: Tensor, requests: Sequence[Running], samples: Sequence[bool]) -> tuple[Tensor, Tensor]:
+    """Tokens by the inverse of each row's distribution function, and how far each was from being another: rows × 1."""
     import torch  # noqa: PLC0415 - heavy
 
     uniform = [request.random.random() if drawn else 0.0 for request, drawn in zip(requests, samples, strict=True)]
     cumulative = candidates.softmax(1).cumsum(1)
     wanted = torch.tensor(uniform, dtype=torch.float64).unsqueeze(1) * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, wanted, right=True).clamp(max=candidates.shape[1] - 1)
+    tokens = torch.searchsorted(cumulative, wanted, right=True).clamp(max=candidates.shape[1] - 1)
+    return tokens, (cumulative - wanted).abs().amin(1, keepdim=True)

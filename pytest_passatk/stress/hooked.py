@@ -9,7 +9,7 @@ def names(module: Any) -> frozenset[str]:
     """Every forward hook and replaced method in a module of torch and below."""
     found: set[str] = set()
     for path, each in module.named_modules():
-        found |= {f"{path}.{kind}[{key}]" for kind in HOOKS for key in getattr(each, kind)}
+        found |= {f"{path}.{kind}[{place}]" for kind in HOOKS for place in range(len(getattr(each, kind)))}
         found |= replaced(path, each)
     return frozenset(found)
 

@@ -137,7 +137,8 @@ def _differences(before: Play, after: Play, oracle: Oracle, one: str, other: str
     for name, old in before.requests.items():
         new = after.requests.get(name)
         if new is None or new.finished != old.finished:
-            yield Alarm(oracle, f"ended {one} only", None, name)
+            ended = one if old.finished else other
+            yield Alarm(oracle, f"ended {ended} only", None, name)
         elif at := _parting(old.tokens, new.tokens):
             yield Alarm(
                 oracle, f"token {at - 1} is {_at(old.tokens, at)} {one} and {_at(new.tokens, at)} {other}", None, name

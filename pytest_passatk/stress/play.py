@@ -30,7 +30,9 @@ class Played:
     Attributes:
         tokens: those generated.
         logprobs: of each, under plain softmax, nats.
-        margins: for each token, by how much the likeliest was ahead of the next one in raw logits (or log-probability).
+        margins: for each token, how little would have made it another: by how much the likeliest was ahead of the next
+            one in raw logits (or log-probability), or, where the runtime knows it of a token that was drawn, how far
+            the draw was from the next boundary, as a share of the probability.
         finished: whether it ended by itself; one that was aborted has only some of its tokens.
     """
 
