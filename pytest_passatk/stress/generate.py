@@ -5,6 +5,7 @@ at step 0, with room for all. Prompts and ways to draw come from small pools, so
 the suite holds it, can be used for many schedules.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -35,6 +36,13 @@ STAY = 64  # times as likely as each smaller value is the one that a relative ha
 
 Choose: TypeAlias = Callable[[Any], Any]
 """Hypothesis' `draw`; it gives a value of a strategy."""
+
+
+def prepare() -> None:
+    """Import Hypothesis; other libraries' plugins for it warn on the way, of what no author of a patch can mend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import hypothesis  # noqa: F401, PLC0415 - heavy
 
 
 def schedules(*, context: int, chunks_seeded: bool, arms: int = 1) -> "SearchStrategy[Schedule]":

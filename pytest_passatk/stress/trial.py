@@ -16,6 +16,7 @@ from pytest_passatk.stress.case import Finding
 from pytest_passatk.stress.classics import CLASSICS
 from pytest_passatk.stress.coverage import Coverage
 from pytest_passatk.stress.fitting import valid
+from pytest_passatk.stress.generate import prepare
 from pytest_passatk.stress.isolate import CrashedError, HungError
 from pytest_passatk.stress.restore import check_restored
 from pytest_passatk.stress.runtime import Runtime
@@ -56,6 +57,7 @@ class Trial:
     """
 
     def __init__(self, runtime: Runtime, spec: PatchSpec | None, place: Place) -> None:
+        prepare()
         self.bench = Bench(runtime, spec)
         self.coverage = Coverage()
         self.active = spec is None
