@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from pytest_passatk import models
 from pytest_passatk.core.errors import MissingExtraError, UsageError
+from pytest_passatk.core.foreign import import_foreign
 from pytest_passatk.core.protocols import Model, ModelOptions
 
 GROUP = "pytest_passatk.models"
@@ -134,14 +135,9 @@ def _foreign(module: str, target: str) -> tuple[Any, str]:
     name, _, rest = target.partition(":")
     if not all(part.isidentifier() for part in module.split(".")):
         raise UsageError(_unknown("backend", module))
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # a module beside the suites is found, as `python -m` finds it
-    try:
-        found = import_module(module)
-    except ModuleNotFoundError as error:
-        if not f"{module}.".startswith(f"{error.name}."):  # it is there, but not all that it imports
-            raise
-        raise UsageError(_unknown("backend", module)) from error
+    found = import_foreign(module)
+    if found is None:
+        raise UsageError(_unknown("backend", module))
     if name and hasattr(found, name):
         return getattr(found, name), rest
     raise UsageError(f"--model {module}:{target}: module {module} has no attribute {name!r} that loads a model")

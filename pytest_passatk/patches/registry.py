@@ -7,7 +7,6 @@ There is no central list: a module of this package that defines `load`, an entry
 import inspect
 import json
 import pkgutil
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from importlib import import_module
@@ -18,6 +17,7 @@ from typing import Any
 
 from pytest_passatk import patches
 from pytest_passatk.core.errors import UsageError
+from pytest_passatk.core.foreign import import_foreign
 from pytest_passatk.core.patch import Patch, PatchSpec
 
 GROUP = "pytest_passatk.patches"
@@ -91,14 +91,9 @@ def _foreign(name: str) -> Callable[..., Any]:
         raise UsageError(
             f"unknown patch {name!r}: there are {', '.join(known())}; write pkg.mod:Name for one of your own"
         )
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # a module beside the suites is found, as `python -m` finds it
-    try:
-        found = import_module(module)
-    except ModuleNotFoundError as error:
-        if not f"{module}.".startswith(f"{error.name}."):  # it is there, but not all that it imports
-            raise
-        raise UsageError(f"--patch {name}: there is no module {module} on Python's path") from error
+    found = import_foreign(module)
+    if found is None:
+        raise UsageError(f"--patch {name}: there is no module {module} on Python's path")
     if not callable(made := getattr(found, attribute, None)):
         raise UsageError(f"--patch {name}: module {module} has no {attribute!r} that makes a patch")
     return made  # type: ignore[no-any-return]  # checked when it is called
