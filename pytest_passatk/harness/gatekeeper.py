@@ -131,7 +131,7 @@ class Gatekeeper:
         return _compare(
             record, before, after, policy, collected=record.planned.collected, allowed=self.settings.allowed,
             lacking=self._lacking[record.planned.key],
-            looks=self.stopping.looks(record.planned.key) if self.stopping else None,
+            looks=self.stopping.looks(record.planned.key) if self.stopping else None, paired=False,
         )  # fmt: skip
 
     def _compare_arms(self, run: RunRecord, measured: Mapping[tuple[str, str], Measurement]) -> Iterator[Comparison]:
@@ -155,6 +155,7 @@ def _compare(
     allowed: frozenset[str] = frozenset(),
     lacking: Sequence[str] = (),
     looks: Looks | None = None,
+    paired: bool = True,
 ) -> Comparison:
     skipped = [problem.id for problem in record.problems if problem.skipped]
     differences = find_differences(
@@ -163,7 +164,7 @@ def _compare(
     comparison = (
         Comparison(after.title, before, after, policy, (), (), (), incomparable=differences.incomparable)
         if differences.incomparable
-        else compare(before, after, record.planned.ks, policy, looks)
+        else compare(before, after, record.planned.ks, policy, looks, paired=paired)
     )
     return replace(
         comparison, notes=(*differences.notes, *comparison.notes), suite=record.planned.name, arm=record.planned.arm

@@ -1,6 +1,7 @@
 """The ratio of two speeds: by hand, by simulation, and which runs are pairs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import exp, inf, log, pi, tan
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_passatk.gate.compare import compare
 from pytest_passatk.gate.distributions import t_quantile, t_survival
 from pytest_passatk.gate.family import Policy
-from pytest_passatk.gate.measurement import MeasuredRun, Measurement, Pace
+from pytest_passatk.gate.measurement import Measured, MeasuredRun, Measurement, Pace
 from pytest_passatk.gate.pace import compare_pace
 from pytest_passatk.gate.ratio import Ratio, paired_ratio, ratio_of
 
@@ -116,3 +118,11 @@ def test_the_ratio_stands_beside_the_medians_of_both_sides() -> None:
     assert line.ratio.value == pytest.approx(0.8)
     assert line.ratio.interval is not None
     assert 0 < line.ratio.interval[0] <= line.ratio.interval[1] < inf
+
+
+def test_runs_of_other_sessions_are_no_pairs_whenever_they_started() -> None:
+    sides = side("main", [100, 50, 60]), side("this run", [80, 40, 48])
+    before, after = (replace(each, problems=(Measured("p", 4, 2),)) for each in sides)
+    found = {paired: compare(before, after, (1,), Policy({}), paired=paired).pace[0].ratio for paired in (True, False)}
+    assert found[True] is not None
+    assert found[False] is None
