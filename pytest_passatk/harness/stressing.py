@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 from pytest_passatk.core.errors import PassatkError, UsageError
 from pytest_passatk.core.protocols import ModelOptions
 from pytest_passatk.harness.activation import WATCH, SuiteError, session_of
+from pytest_passatk.harness.arms import BASE
 
 if TYPE_CHECKING:
     from pytest_passatk.core.patch import PatchSpec
@@ -168,9 +169,16 @@ def _command(settings: "Settings", request: pytest.FixtureRequest, path: Path) -
     words = ["pytest", place(suite, here)]
     if settings.model:
         words += ["--model", settings.model]
-    patch = find_patch(settings)
+    options, patch = settings.model_options, find_patch(settings)
+    adapters = list(dict.fromkeys(adapter or BASE for adapter in options.adapters.values()))
+    words += ["--adapter", ",".join(adapters)] if adapters != [BASE] else []
+    words += ["--passatk-dtype", options.dtype] if options.dtype != "auto" else []
+    words += ["--passatk-model-args", _pairs(options.args)] if options.args else []
     if patch:
         words += ["--patch", patch.name]
-        args = ",".join(f"{name}={text}" for name, text in patch.args.items())
-        words += ["--passatk-patch-args", args] if args else []
+        words += ["--passatk-patch-args", _pairs(patch.args)] if patch.args else []
     return shlex.join([*words, "--passatk-schedule", place(path, here)])
+
+
+def _pairs(args: Mapping[str, str]) -> str:
+    return ",".join(f"{name}={text}" for name, text in args.items())

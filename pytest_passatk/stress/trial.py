@@ -10,7 +10,7 @@ from pytest_passatk.core.patch import Claim, Patch, PatchSpec
 from pytest_passatk.patches.registry import maker_of
 from pytest_passatk.stress import distribution
 from pytest_passatk.stress.account import account, headline
-from pytest_passatk.stress.alarm import Alarm
+from pytest_passatk.stress.alarm import Alarm, Oracle
 from pytest_passatk.stress.bench import CASE_SECONDS, Bench
 from pytest_passatk.stress.case import Finding
 from pytest_passatk.stress.classics import CLASSICS
@@ -64,7 +64,7 @@ class Trial:
         self._place = place
         self._patch = spec.name if spec else "no patch"
         self._make: Callable[[], Patch] = maker_of(spec) if spec else Patch
-        self._known: dict[tuple[str, str], Path] = {}
+        self._known: dict[tuple[Oracle, str], Path] = {}
 
     @property
     def runtime(self) -> Runtime:
@@ -96,7 +96,7 @@ class Trial:
         finding = self._examine(fitted)
         if not finding.alarms:
             return ""
-        if known := self._known.get(self._kind(finding)):
+        if known := self._known.get(kind_of(finding)):
             return self._again(finding, known)
         return self._tell(shrink(fitted, finding, self._examine, SHRINKING), f"from {schedule.name}")
 
@@ -105,7 +105,7 @@ class Trial:
         found, tried = search_all(self.runtime, self._examine, seconds)
         if found is None:
             return ""
-        if known := self._known.get(self._kind(found.finding)):
+        if known := self._known.get(kind_of(found.finding)):
             return self._again(found.finding, known)
         return self._tell(found, f"the {tried} schedules tried")
 
@@ -136,13 +136,9 @@ class Trial:
 
     def _tell(self, smallest: Smallest, origin: str) -> str:
         path = save(self._place.folder, smallest, self._patch, self.runtime.name)
-        self._known[self._kind(smallest.finding)] = path
+        self._known[kind_of(smallest.finding)] = path
         return account(smallest, origin, self._patch, self.runtime.name, self._place.repeat(path))
 
     def _again(self, finding: Finding, known: Path) -> str:
         first = headline(finding.alarms[0], self._patch, self.runtime.name, at_fault=finding.at_fault)
         return f"{first}, as above: {finding.alarms[0].text}\n\nplay it again: {self._place.repeat(known)}"
-
-    def _kind(self, finding: Finding) -> tuple[str, str]:
-        oracle, at_fault = kind_of(finding)
-        return str(oracle), at_fault

@@ -79,3 +79,4 @@ def test_a_runtime_that_answers_for_the_wrong_adapter_is_at_fault_itself(tmp_pat
     said = run(tmp_path, random_model, "--adapter", f"base,{adapter}", "--passatk-schedule", "two.json")
     assert "the runtime is at fault: vllm:" in said
     assert "does not pass its own control, without any patch (batch)" in said
+    assert f" --adapter base,{adapter} --passatk-schedule fixtures/schedules/" in said

@@ -123,7 +123,7 @@ class MinPRows(Patch):
         }
         with ExitStack() as stack:
             for name in self.followed:
-                stack.enter_context(_told(live.batch, name, tell[name]))
+                stack.enter_context(told(live.batch, name, tell[name]))
             yield
 
     def on_logits(self, logits: Tensor) -> None:
@@ -155,7 +155,7 @@ class ReusedSlotNotCleared(MinPRows):
     kind = RowsThatInherit
 
 
-def _told(owner: Any, name: str, tell: Callable[..., None]) -> Any:
+def told(owner: Any, name: str, tell: Callable[..., None]) -> Any:
     """Let a method tell what it returned, and what it was given, for the block."""
     original = getattr(owner, name)
 

@@ -4,13 +4,14 @@ The first five drifts of a patch that was written for vLLM 0.10. Each fault is t
 signature declared that it was written for, so that it is refused before anything breaks.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
+from samplers import told
 from taps import Place, Repaired
 
 from pytest_passatk.core.patch import Live, Patch, StepView, Tensor
@@ -96,8 +97,8 @@ class SelfHooked(Repaired):
         self.names: dict[str, str] = {}
         with ExitStack() as stack:
             stack.enter_context(super().attach(live))
-            stack.enter_context(_told(live.engine, "add_request", self.arrived))
-            stack.enter_context(_told(runner, "_prepare_inputs", self.prepared))
+            stack.enter_context(told(live.engine, "add_request", self.arrived))
+            stack.enter_context(told(runner, "_prepare_inputs", self.prepared))
             for name in self.layers:
                 hook = find_layer(live.network, name).register_forward_hook(partial(self.put_out, name))
                 stack.callback(hook.remove)
@@ -167,15 +168,3 @@ class InputIdsDeclared(InputIds):
         ADD: "(self, request_id, prompt, params, arrival_time=None, lora_request=None, tokenization_kwargs=None, "
         "trace_headers=None, priority=0)"
     }
-
-
-def _told(owner: Any, name: str, tell: Callable[..., None]) -> Any:
-    """Let a method tell what it returned, and what it was given, for the block."""
-    original = getattr(owner, name)
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        found = original(*args, **kwargs)
-        tell(found, *args, **kwargs)
-        return found
-
-    return replaced(owner, name, call)
