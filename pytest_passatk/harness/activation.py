@@ -36,6 +36,8 @@ def session_of(config: pytest.Config) -> "Session":
         settings = resolve_settings(config)
         prepare_worker(settings, getattr(config, "workerinput", {}))
         config.stash[SESSION] = Session(config, settings)
+        # Ctrl-C within a wrapper of the old style makes pluggy warn, which must not become an error in its place.
+        config.addinivalue_line("filterwarnings", "default::pluggy.PluggyTeardownRaisedWarning")
     return config.stash[SESSION]
 
 

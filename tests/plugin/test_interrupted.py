@@ -161,6 +161,35 @@ def test_an_interrupt_keeps_what_finished_and_leaves_nobody_behind(
     assert sorted(sessions.log) == ALL
 
 
+INTERRUPTED_REPORT = """
+import pytest
+
+class Wrapper:
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self):
+        (yield).get_result()
+
+def pytest_configure(config):
+    config.pluginmanager.register(Wrapper())
+
+def pytest_runtest_makereport(item):
+    if "half" in item.name:
+        raise KeyboardInterrupt  # as Ctrl-C does that comes just now
+"""
+
+
+def test_an_interrupt_within_a_wrapper_of_another_plugin_is_an_interrupt(alone: Sessions) -> None:
+    """A wrapper of the old style makes pluggy warn of what it lets through, and here a warning is an error."""
+    alone.write(INTERRUPTED_REPORT, "conftest.py")
+    alone.pytester.makeini("[pytest]\nfilterwarnings = error")
+    alone.write()
+    process = alone.start()
+    said = end(process)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, said
+    assert "test_suite.py  4/4" in said
+    assert kept(alone) == sorted(alone.log)
+
+
 def test_an_interrupt_ends_a_run_whose_model_answers_no_more(alone: Sessions) -> None:
     alone.write()
     process = alone.start(FAKE_DELAY=str(100 * PATIENCE))
