@@ -30,7 +30,7 @@ def compare(
     policy: Policy,
     looks: Looks | None = None,
     *,
-    paired: bool = True,
+    one_session: bool = False,
 ) -> Comparison:
     """The comparison of two measurements of one suite, for the problems that both have.
 
@@ -43,7 +43,7 @@ def compare(
         ks: to report where both sides have the samples; what the policy gates comes in addition.
         policy: what is asked.
         looks: that decided when to stop sampling, where the suite was sampled in stages; they know what is gated.
-        paired: whether runs that started in one second are those of one session, whose speeds have a ratio.
+        one_session: whether the sides are arms of one session, whose speeds have a ratio.
     """
     pairs = pair_up(before.counts, after.counts)
     if not pairs:
@@ -56,9 +56,7 @@ def compare(
     shown = sorted({k for k in ks if k <= fewest} | set(gated))
     lines = tuple(_lines(pairs, shown, gated, policy, looks))
     staged = looks.notes(len(after.problems)) if looks else ()
-    pace = compare_pace(before, after, policy)
-    if not paired:
-        pace = tuple(replace(line, ratio=None) for line in pace)
+    pace = compare_pace(before, after, policy, one_session=one_session)
     undecided = tuple(f"{line.metric}: {line.why}" for line in pace if line.tolerance and line.decision is None)
     drawn = Comparison(
         after.title, before, after, policy, pairs, lines, find_moves(pairs), pace, incomparable=undecided,

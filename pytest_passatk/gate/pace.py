@@ -14,17 +14,19 @@ from pytest_passatk.gate.ratio import paired_ratio
 SPREAD = 3  # runs from which on it is known how far runs of one kind differ
 
 
-def compare_pace(before: Measurement, after: Measurement, policy: Policy) -> tuple[PaceLine, ...]:
+def compare_pace(
+    before: Measurement, after: Measurement, policy: Policy, *, one_session: bool = False
+) -> tuple[PaceLine, ...]:
     """The figures of speed that either side has, and those that were asked for.
 
     A side's value is the median of its runs; those of another machine are not compared. A metric that was asked for and
-    has no decision makes the sides incomparable; `why` says what is missing.
+    has no decision makes the sides incomparable; `why` says what is missing. Arms of one session have a ratio, too.
     """
-    lines = [_line(metric, before, after, policy) for metric in PACES]
+    lines = [_line(metric, before, after, policy, one_session=one_session) for metric in PACES]
     return tuple(line for line in lines if line.tolerance or line.before is not None or line.after is not None)
 
 
-def _line(metric: str, before: Measurement, after: Measurement, policy: Policy) -> PaceLine:
+def _line(metric: str, before: Measurement, after: Measurement, policy: Policy, *, one_session: bool) -> PaceLine:
     tolerance = policy.asked.get(metric)
     olds, news = _paces(before, metric), _paces(after, metric)
     alike = [pace for pace in olds if news and pace.machine == news[-1].machine]
@@ -33,7 +35,7 @@ def _line(metric: str, before: Measurement, after: Measurement, policy: Policy) 
     if old is None or new is None or why:
         return PaceLine(metric, old, new, None, tolerance, None, why)
     loss = (old - new) / old * (1 if metric == "tokens/s" else -1)
-    ratio = paired_ratio(before, after, metric, policy.level)
+    ratio = paired_ratio(before, after, metric, policy.level) if one_session else None
     if tolerance is None:
         return PaceLine(metric, old, new, loss, None, None, "", ratio)
     usual = _is_usual([pace.figures[metric] for pace in alike], new, policy.alpha)

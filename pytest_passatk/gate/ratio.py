@@ -25,14 +25,14 @@ class Ratio:
 
 
 def paired_ratio(before: Measurement, after: Measurement, metric: str, level: float) -> Ratio | None:
-    """The ratio of a figure of speed over the runs that both sides did in one session; `None` where there is none.
+    """The ratio of a figure of speed over the runs that both sides did in a session; `None` where there is none.
 
-    A pair are the runs of one session and one seed: the same requests, one right behind the other on one machine, so
-    that what the machine does in the meantime weighs on both.
+    A pair are the runs of one seed: the same requests, one right behind the other on one machine, so that what the
+    machine does in the meantime weighs on both.
 
     Args:
-        before: the baseline.
-        after: the candidate.
+        before: the first arm of the session.
+        after: another.
         metric: one of `family.PACES`.
         level: two-sided confidence.
     """
@@ -52,10 +52,10 @@ def ratio_of(pairs: Sequence[tuple[float, float]], level: float) -> Ratio | None
     return Ratio(exp(middle), (exp(middle - reach), exp(middle + reach)), runs)
 
 
-def _figures(side: Measurement, metric: str) -> dict[tuple[str, int, str], float]:
-    """The figure of each run that has it, by session, seed and machine."""
+def _figures(side: Measurement, metric: str) -> dict[tuple[int, str], float]:
+    """The figure of each run that has it, by seed and machine."""
     return {
-        (run.started, run.seed, run.pace.machine): run.pace.figures[metric]
+        (run.seed, run.pace.machine): run.pace.figures[metric]
         for run in side.runs
         if run.pace and run.pace.figures.get(metric, 0) > 0
     }

@@ -131,7 +131,7 @@ class Gatekeeper:
         return _compare(
             record, before, after, policy, collected=record.planned.collected, allowed=self.settings.allowed,
             lacking=self._lacking[record.planned.key],
-            looks=self.stopping.looks(record.planned.key) if self.stopping else None, paired=False,
+            looks=self.stopping.looks(record.planned.key) if self.stopping else None,
         )  # fmt: skip
 
     def _compare_arms(self, run: RunRecord, measured: Mapping[tuple[str, str], Measurement]) -> Iterator[Comparison]:
@@ -142,7 +142,7 @@ class Gatekeeper:
             before = replace(measured[first.planned.key], label=first.planned.arm)
             for record in others:
                 after = replace(measured[record.planned.key], label=record.planned.arm)
-                yield _compare(record, before, after, policy, lacking=unmeasured(first))
+                yield _compare(record, before, after, policy, lacking=unmeasured(first), one_session=True)
 
 
 def _compare(
@@ -155,7 +155,7 @@ def _compare(
     allowed: frozenset[str] = frozenset(),
     lacking: Sequence[str] = (),
     looks: Looks | None = None,
-    paired: bool = True,
+    one_session: bool = False,
 ) -> Comparison:
     skipped = [problem.id for problem in record.problems if problem.skipped]
     differences = find_differences(
@@ -164,7 +164,7 @@ def _compare(
     comparison = (
         Comparison(after.title, before, after, policy, (), (), (), incomparable=differences.incomparable)
         if differences.incomparable
-        else compare(before, after, record.planned.ks, policy, looks, paired=paired)
+        else compare(before, after, record.planned.ks, policy, looks, one_session=one_session)
     )
     return replace(
         comparison, notes=(*differences.notes, *comparison.notes), suite=record.planned.name, arm=record.planned.arm
