@@ -20,8 +20,8 @@ DRAWS = (Draw(0.6), Draw(0.6), Draw(0.6, top_p=0.95), Draw(0.6, min_p=0.05), Dra
 
 def check(runtime: Runtime, make: Callable[[], Patch]) -> list[Alarm]:
     """Draw the same problems without and with the patch, from other seeds, and test whether the tokens differ."""
-    without = _sample(runtime, Patch(), 0)
-    patched = _sample(runtime, make(), 1)
+    without = draw_samples(runtime, Patch(), 0)
+    patched = draw_samples(runtime, make(), 1)
     found = two_sample(without, patched)
     if not found.alarm:
         return []
@@ -35,7 +35,7 @@ def check(runtime: Runtime, make: Callable[[], Patch]) -> list[Alarm]:
     ]
 
 
-def _sample(runtime: Runtime, patch: Patch, run: int) -> Samples:
+def draw_samples(runtime: Runtime, patch: Patch, run: int) -> Samples:
     """The tokens of every sample, by problem; `run` numbers the seeds, of which no two requests share one.
 
     The test takes problems to be independent: with one seed for a sample of each, it would give false alarms.
