@@ -5,7 +5,7 @@
 Every mutant of tests/mutants is tried on its schedule, on each runtime where it can show: tensors, `hf:tiny`, and
 `vllm:tiny` where vLLM is installed. The seconds are those of the case that catches it: the schedule without and with
 the patch, in a fork; what its requests come to alone is known before, as it is in a run for all but the first cases. A
-patch that hangs is given PATIENCE. The smallest schedule is looked for on the first runtime, `--seconds` long, and
+patch that hangs is given three seconds. The smallest schedule is looked for on the first runtime, `--seconds` long, and
 played on the others; with `≤` in front, the time ended before shrinking did. Prints a table in Markdown, and writes
 nothing.
 """
@@ -25,14 +25,12 @@ import torch
 from catalogue import MUTANTS, Benches, Mutant
 
 from pytest_passatk.core.protocols import ModelOptions
-from pytest_passatk.stress import bench
 from pytest_passatk.stress.alarm import Oracle
 from pytest_passatk.stress.schedule import Schedule
 from pytest_passatk.stress.search import shrink
 
 TARGETS = {"tensor": "", "hf": "tiny", "vllm": "tiny"}
 NEEDS = {"tensor": "torch", "hf": "transformers", "vllm": "vllm"}
-PATIENCE = 3.0
 UNSHRUNK = {Oracle.HANG, Oracle.RESTORED, Oracle.DISTRIBUTION}  # each try would take long, or is no schedule
 
 
@@ -63,11 +61,8 @@ def listed(numbers: list[int]) -> str:
 
 def catch(benches: Benches, mutant: Mutant) -> str:
     """The seconds until it is caught; a remark where it is not, or by another oracle than it should be."""
-    usual = bench.CASE_SECONDS
-    bench.CASE_SECONDS = PATIENCE if mutant.oracle is Oracle.HANG else usual
     start = time.perf_counter()
     alarms = benches.hear(mutant)
-    bench.CASE_SECONDS = usual
     seconds = time.perf_counter() - start
     if not alarms:
         return "**missed**"

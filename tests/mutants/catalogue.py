@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from functools import partial
+from unittest.mock import patch
 
 from pytest_passatk.patches.registry import maker_of, resolve
-from pytest_passatk.stress import distribution
+from pytest_passatk.stress import bench, distribution
 from pytest_passatk.stress.alarm import Alarm, Oracle
 from pytest_passatk.stress.bench import Bench
+from pytest_passatk.stress.case import Finding
 from pytest_passatk.stress.classics import CLASSICS
 from pytest_passatk.stress.restore import check_restored
 from pytest_passatk.stress.runtime import Runtime
@@ -17,6 +19,7 @@ EVERYWHERE = ("tensor", "hf", "vllm")
 PACKED = ("tensor", "hf")
 VLLM = ("vllm",)
 
+PATIENCE = 3.0  # seconds for one that hangs
 CLASSIC = {schedule.name: schedule for schedule in CLASSICS}
 
 
@@ -96,25 +99,39 @@ class Benches:
 
     def new(self, name: str) -> Bench:
         """A bench that has examined nothing yet; all mutants tap the same layers, or none."""
-        bench = Bench(self.runtime, resolve(name, {}))
-        bench._solos = self._solos
-        return bench
+        made = Bench(self.runtime, resolve(name, {}))
+        made._solos = self._solos
+        return made
 
     def inside(self, name: str) -> Bench:
         """One that examines in this process, where what a patch leaves behind stays for the next case."""
-        bench = self.new(name)
-        bench._forks = False
-        return bench
+        made = self.new(name)
+        made._forks = False
+        return made
+
+    def caught_by(self, mutant: Mutant) -> Oracle | None:
+        """Who speaks first against a mutant."""
+        return next((alarm.oracle for alarm in self.hear(mutant)), None)
+
+    def findings(self, name: str, *, rounds: int = 1) -> list[Finding]:
+        """What is found on all classics."""
+        inside = self.inside(name)
+        return [inside.examine(inside.fit(schedule)) for schedule in rounds * CLASSICS]
 
     def hear(self, mutant: Mutant) -> tuple[Alarm, ...]:
-        """What is said against a mutant, on its schedule or once it is gone."""
-        bench = self.new(mutant.name)
-        fitted = bench.fit(mutant.schedule)
+        """What is said against a mutant, on its schedule or once it is gone; one that hangs is given PATIENCE."""
+        seconds = PATIENCE if mutant.oracle is Oracle.HANG else bench.CASE_SECONDS
+        with patch.object(bench, "CASE_SECONDS", seconds):
+            return self._hear(mutant)
+
+    def _hear(self, mutant: Mutant) -> tuple[Alarm, ...]:
+        new = self.new(mutant.name)
+        fitted = new.fit(mutant.schedule)
         if mutant.oracle not in {Oracle.RESTORED, Oracle.DISTRIBUTION}:
-            finding = bench.examine(fitted)
+            finding = new.examine(fitted)
             assert finding.at_fault == "patch", finding.alarms
             return finding.alarms
         make = maker_of(resolve(mutant.name, {}))
         if mutant.oracle is Oracle.RESTORED:
-            return tuple(bench.apart(partial(check_restored, self.runtime, make, fitted)))
-        return tuple(bench.apart(partial(distribution.check, self.runtime, make), distribution.SECONDS))
+            return tuple(new.apart(partial(check_restored, self.runtime, make, fitted)))
+        return tuple(new.apart(partial(distribution.check, self.runtime, make), distribution.SECONDS))
