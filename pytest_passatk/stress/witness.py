@@ -1,6 +1,6 @@
 """The witness: an observer that hands each step to the patch, and holds what the patch says against the step itself."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -8,7 +8,7 @@ from pytest_passatk.core.patch import Capture, Patch, StepView
 from pytest_passatk.runtimes.observer import PatchObserver
 from pytest_passatk.stress.alarm import Alarm, Oracle
 from pytest_passatk.stress.distance import equal_rows
-from pytest_passatk.stress.scratch import dirty_rows, poison, wrong_masks
+from pytest_passatk.stress.scratch import Scratch
 
 Tensor: TypeAlias = Any  # torch is imported only where it is used
 Place: TypeAlias = tuple[str, str, int]  # request, layer, position
@@ -50,6 +50,7 @@ class Witness:
         self._patch = patch
         self._hand = PatchObserver(patch)
         self._poisoned = poisoned
+        self._scratch = Scratch(patch, poisoned=poisoned)
         self._now: dict[str, Tensor] = {}
 
     @property
@@ -64,9 +65,7 @@ class Witness:
 
     def spoil(self) -> None:
         """Fill the patch's scratch; said once it is attached, and then by itself behind each step."""
-        if self._poisoned:
-            for tensor, _ in self._patch.buffers().values():
-                poison(tensor)
+        self._scratch.spoil()
 
     def begin(self, view: StepView) -> None:
         """See Observer."""
@@ -125,17 +124,8 @@ class Witness:
                 self._accuse(Oracle.SHADOW, f"{capture.layer}, position {owner[1]}: {problem}", owner[0])
 
     def _look_at_scratch(self) -> None:
-        for name, (tensor, active) in self._patch.buffers().items():
-            for oracle, text in self._wrong(name, tensor, active):
-                self._accuse(oracle, f"{name}: {text}")
-
-    def _wrong(self, name: str, tensor: Tensor, active: int) -> Iterator[tuple[Oracle, str]]:
-        if not 0 <= active <= len(tensor):
-            yield Oracle.ACTIVE, f"{active} active rows of {len(tensor)}"
-        elif text := wrong_masks(tensor, active):
-            yield Oracle.ACTIVE, text
-        elif self._poisoned and name not in self._patch.padded and (rows := dirty_rows(tensor, active)):
-            yield Oracle.CANARY, f"{len(rows)} rows beyond the {active} active ones were written, row {rows[0]} first"
+        for oracle, text in self._scratch.wrong():
+            self._accuse(oracle, text)
 
     def _accuse(self, oracle: Oracle, text: str, request: str | None = None) -> None:
         alarm = Alarm(oracle, text, self.view.step, request, self._poisoned)

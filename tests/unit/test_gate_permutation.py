@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -91,7 +91,6 @@ def fallen(n_before: int, n_after: int, right: int) -> dict[int, float]:
     return {c: comb(n_after, c) * comb(n_before, right - c) / comb(n_before + n_after, right) for c in after}
 
 
-@settings(deadline=None)
 @given(any_pairs(most=3), st.data(), st.sampled_from([pass_at, gain]))
 def test_the_pooled_test_is_what_enumeration_says(pairs: tuple[Pair, ...], data: st.DataObject, which: object) -> None:
     score = (pass_at if which is pass_at else gain)(data.draw(st.integers(1, fewest(pairs)), "k"))
@@ -99,7 +98,6 @@ def test_the_pooled_test_is_what_enumeration_says(pairs: tuple[Pair, ...], data:
     assert shares(pooled_test(pairs, score)) == pytest.approx(expected, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(any_pairs(most=5, sizes=(1, 6)), st.data())
 def test_the_sign_flip_test_is_what_enumeration_says(pairs: tuple[Pair, ...], data: st.DataObject) -> None:
     score = pass_at(data.draw(st.integers(1, fewest(pairs)), "k"))
@@ -118,7 +116,6 @@ def test_a_score_on_the_grid_is_tested_exactly(
     assert shares(pooled_test(pairs, lambda n, c: pass_at(k)(n, c) ** 3)) == pytest.approx(expected, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(any_pairs(most=30, sizes=(1, 12)), st.data())
 def test_the_tails_make_one_and_change_places_with_the_sides(pairs: tuple[Pair, ...], data: st.DataObject) -> None:
     score = pass_at(data.draw(st.integers(1, fewest(pairs)), "k"))
@@ -184,7 +181,6 @@ def test_what_lies_outside_of_the_window_is_lost_to_nobody(drop: int, n_before: 
     assert shares(pooled_test(pairs, pass_at(k))) == pytest.approx(expected, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(any_pairs(most=20, sizes=(1, 12)), st.integers(1, 20))
 def test_a_wider_window_changes_nothing(pairs: tuple[Pair, ...], times: int) -> None:
     many = [

@@ -113,14 +113,15 @@ def test_a_suite_is_sought_beside_the_file_then_here_then_among_modules(
 ) -> None:
     (folder.parent / "here" / "quiz").mkdir()
     (folder.parent / "here" / "exam").mkdir()
-    (folder / "package").mkdir()
-    (folder / "package" / "__init__.py").write_text("")
-    (folder / "package" / "trial.py").write_text("")
+    package = folder / "sought_package"  # it stays among the modules of this process
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "trial.py").write_text("")
     monkeypatch.syspath_prepend(str(folder))
     for suite, words, label in (
         ("quiz", (f"{folder}/quiz",), "quiz"),
         ("exam", ("exam",), "exam"),
-        ("package.trial::test_it", ("--pyargs", "package.trial::test_it"), "trial"),
+        ("sought_package.trial::test_it", ("--pyargs", "sought_package.trial::test_it"), "trial"),
     ):
         [cell] = cells_of(folder, PLAIN.replace('"quiz"', f'"{suite}"'))
         assert (cell.suite_words, cell.suite) == (words, label)

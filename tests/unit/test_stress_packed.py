@@ -46,7 +46,7 @@ def test_a_request_has_the_tokens_that_it_has_alone(runtime: PackedRuntime, sche
 
 
 @given(schedule=schedules(context=256, chunks_seeded=True))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_position_that_samples_does_so_once(schedule: Schedule) -> None:
     runtime = tensor_runtime.load("", ModelOptions())
     witness = Witness(Everything())
