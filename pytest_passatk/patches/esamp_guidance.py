@@ -4,6 +4,7 @@ from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.patch import Live, Tensor
 
 DROPPED = float("-inf")  # the logit of what a filter dropped
+ENDLESS = float("inf")
 MOSTLY = 0.5  # share of the vocabulary beyond which picking candidates costs more than it saves
 
 
@@ -36,6 +37,9 @@ class Guidance:
         Args:
             logits: rows × vocabulary; −inf where a filter dropped a token.
             predicted: ĥ, rows × hidden.
+
+        Raises:
+            UsageError: they are not finite, though the logits were; vLLM would draw a token from them nevertheless.
         """
         import torch  # noqa: PLC0415 - heavy
 
@@ -51,7 +55,13 @@ class Guidance:
         if self._bias is not None:
             distilled = distilled + self._bias[columns]
         guided = distilled.to(logits.dtype).lerp(logits, 1 + self._beta)  # d + (1 + β) (z − d)
-        return guided.where(logits > DROPPED, logits)
+        guided = guided.where(logits > DROPPED, logits)
+        if not (guided < ENDLESS).all() and (logits < ENDLESS).all():  # NaN is not below anything
+            raise UsageError(
+                "--patch esamp: guided logits are not finite: distillers have diverged, or beta is too large for these "
+                "numbers; give a smaller lr, or a smaller beta, among --passatk-patch-args"
+            )
+        return guided
 
     def _check(self, vocabulary: int) -> None:
         if vocabulary > len(self._head):

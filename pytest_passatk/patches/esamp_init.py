@@ -61,7 +61,8 @@ def _parts(live: Live, block: str) -> Sequence[Tensor]:
         merged = getattr(network, "gate_up_proj", None)
         gate, up = merged.weight.chunk(2) if merged else (network.gate_proj.weight, network.up_proj.weight)
         shapes = [tuple(part.shape) for part in (gate, up, down)]
-        if down.is_floating_point() and shapes == [(down.shape[1], live.hidden)] * 2 + [(live.hidden, down.shape[1])]:
+        inner = shapes[-1][-1:]  # nothing where vLLM has packed a weight, and left an empty one in its place
+        if down.is_floating_point() and shapes == [(*inner, live.hidden)] * 2 + [(live.hidden, *inner)]:
             return gate, up, down
     except (AttributeError, UsageError):
         pass

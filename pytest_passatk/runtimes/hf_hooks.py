@@ -8,6 +8,7 @@ from pytest_passatk.core.errors import ModelError, PassatkError
 from pytest_passatk.core.patch import Live, PatchSpec, Phase, StepRow, StepView, Tensor
 from pytest_passatk.models.row import Row
 from pytest_passatk.patches.registry import make
+from pytest_passatk.runtimes.contexts import unsilenced
 from pytest_passatk.runtimes.observer import Observer, PatchObserver
 from pytest_passatk.runtimes.signatures import check_signatures
 from pytest_passatk.runtimes.taps import find_layer, tapped
@@ -100,7 +101,7 @@ class Patched:
         observer = PatchObserver(self.patch)
         with ExitStack() as left:
             try:
-                left.enter_context(self.patch.attach(find_live(network, capacity)))
+                left.enter_context(unsilenced(self.patch.attach(find_live(network, capacity))))
             except PassatkError:
                 raise
             except Exception as error:

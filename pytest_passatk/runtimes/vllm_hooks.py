@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from pytest_passatk.core.patch import Patch
+from pytest_passatk.runtimes.contexts import unsilenced
 from pytest_passatk.runtimes.observer import Observer
 from pytest_passatk.runtimes.replacement import replaced
 from pytest_passatk.runtimes.signatures import check_signatures
@@ -51,7 +52,7 @@ class VllmHooks:
 
     @property
     def count(self) -> int:
-        """How many steps the engine made under the patch that is attached; 0 where none is."""
+        """How many steps the engine made under the patch that was attached last; 0 where none is."""
         return self._steps.count if self._steps else 0
 
     def know(self, internal: str, request: str, problem: str, sample: int, prompt_length: int) -> None:
@@ -64,7 +65,7 @@ class VllmHooks:
 
     @contextmanager
     def attached(self, patch: Patch | None, observer: Observer) -> Iterator[None]:
-        """Put the engine under a patch, and its steps under an observer, for the block.
+        """Put the engine under a patch, and its steps under an observer, for the block; blocks may be nested.
 
         Args:
             patch: attaches itself, and no more: the observer hands it the steps.
@@ -74,16 +75,16 @@ class VllmHooks:
             UsageError: these hooks, or the patch, were written for other signatures, or a tapped layer is not there.
         """
         check_signatures("what hooks vLLM's steps", WRITTEN_FOR)
-        self._steps = steps = Steps(self._runner, self._roster, observer)
+        outer, self._steps = self._steps, (steps := Steps(self._runner, self._roster, observer))
         try:
             with ExitStack() as stack:
                 if patch is not None:
                     check_signatures(f"patch {type(patch).__qualname__}", patch.written_for)
-                    stack.enter_context(patch.attach(self.live))
+                    stack.enter_context(unsilenced(patch.attach(self.live)))
                 self._install(stack, steps, observer)
                 yield
         finally:
-            self._steps = None
+            self._steps = outer
 
     def hooks(self) -> frozenset[str]:
         """The names of all that hooks the engine now and did not when this was made, and of what is gone since."""

@@ -103,7 +103,7 @@ class Steps:
         changed = self._observer.candidates(logits)
         if changed.shape != logits.shape:
             raise ValueError(f"a patch made {tuple(changed.shape)} candidates of {tuple(logits.shape)}")
-        return changed
+        return changed.to(logits)  # vLLM takes the largest of no other type
 
     def end(self, tokens: Tensor) -> None:
         """The tokens are drawn: requests × 1."""

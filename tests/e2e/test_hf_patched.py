@@ -276,11 +276,14 @@ def test_the_network_is_restored(random_model: Path, mixed: Mixed, made: list[Re
     assert hooked.names(network) == frozenset()
 
 
-def test_a_patch_that_breaks_is_named_and_leaves_nothing(random_model: Path, ask: Ask, made: list[Recording]) -> None:
-    stream = patched(random_model, recording.RecordingBreaks).sample(ask("a", max_tokens=2) + ask("b", max_tokens=9))
+@pytest.mark.parametrize("kind", [recording.RecordingBreaks, recording.RecordingSilences])
+def test_a_patch_that_breaks_is_named_and_leaves_nothing(
+    random_model: Path, ask: Ask, made: list[Recording], kind: type[Recording]
+) -> None:
+    stream = patched(random_model, kind).sample(ask("a", max_tokens=2) + ask("b", max_tokens=9))
     assert next(stream).tokens == 2
     with pytest.raises(
-        ModelError, match=r"random failed .* under --patch \S+RecordingBreaks \(RuntimeError: out of its"
+        ModelError, match=rf"random failed .* under --patch \S+{kind.__name__} \(RuntimeError: out of its"
     ):
         next(stream)
     assert hooked.names(made[0].live[0].network) == frozenset()

@@ -1,7 +1,7 @@
 """Patches and observers on the steps of a real vLLM engine; one engine serves them all."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -268,6 +268,12 @@ def test_candidates_of_another_shape_are_refused(runtime: VllmRuntime) -> None:
         observe(runtime, SCHEDULES["pair"], Recorder(change=lambda logits: logits[:, :3]))
 
 
+@pytest.mark.parametrize("draws", [(Draw(),), (ALL,), (Draw(), ALL)], ids=["greedy", "random", "mixed"])
+def test_candidates_may_be_of_another_type(runtime: VllmRuntime, draws: tuple[Draw, ...]) -> None:
+    schedule = ramp(6, *draws)
+    assert observe(runtime, schedule, Recorder(change=lambda logits: logits.double())) == runtime.play(schedule)
+
+
 class Stumbling(Recorder):
     """Breaks at one stage of the third step."""
 
@@ -290,6 +296,30 @@ def test_what_breaks_a_step_comes_out_and_leaves_nothing_behind(runtime: VllmRun
     assert runtime.hooks() == frozenset()
     assert limits_of(runtime) == limits
     assert runtime.play(SCHEDULES["preemption"]) == before
+
+
+def test_a_patch_cannot_silence_what_breaks_a_step(runtime: VllmRuntime) -> None:
+    @contextmanager
+    def silent(live: Live) -> Iterator[None]:
+        with suppress(Exception), tapped(live.network, ("layers.0",), lambda *_: None):
+            yield
+
+    with pytest.raises(IndexError, match="stumbled at layer"):
+        observe(runtime, SCHEDULES["pair"], Stumbling("layer"), Hooking(silent))
+
+
+def test_patches_may_be_attached_within_each_other(runtime: VllmRuntime) -> None:
+    schedule = SCHEDULES["mixed draws"]
+    plain, outer, inner = runtime.play(schedule), Recorder(LAYERS, decline), Recorder(LAYERS, decline)
+    with runtime.attached(Patch(), outer):
+        plays = [runtime.play(schedule)]
+        with runtime.attached(Patch(), inner):
+            plays.append(runtime.play(schedule))
+        plays.append(runtime.play(schedule))
+        assert runtime._hooks.count == 3 * plain.steps
+    assert [play.requests for play in plays] == 3 * [plain.requests]
+    assert [view.step for view in inner.views] == list(range(plain.steps))
+    assert [view.step for view in outer.views] == list(range(3 * plain.steps))
 
 
 def limits_of(runtime: VllmRuntime) -> tuple[int, ...]:

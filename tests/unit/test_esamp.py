@@ -225,6 +225,26 @@ def test_guidance_with_a_part_of_the_output_embedding_is_refused() -> None:
         run(patch, decoding("a0"))
 
 
+@pytest.mark.parametrize("kept", [2, VOCABULARY])
+@pytest.mark.parametrize("knobs", [{"lr": 1e30, "layernorm": False}, {"beta": 3e38}], ids=["diverged", "beta"])
+def test_guidance_that_is_not_finite_is_refused(knobs: dict[str, Any], kept: int) -> None:
+    rows, logits = decoding("a0", "b0"), tensor("z", 2, VOCABULARY)
+    logits[:, kept:] = MINUS_INFINITY
+
+    def guide(patch: ESamp) -> None:
+        for step in range(3):
+            forward(patch, rows, step)
+            patch.modify_candidates(logits)
+            patch.end_step()
+
+    with attached(**knobs) as patch:
+        with pytest.raises(UsageError, match=r"esamp: guided logits are not finite: .*a smaller lr, or a smaller beta"):
+            guide(patch)
+        forward(patch, rows, 3)
+        broken = torch.full_like(logits, math.nan)
+        assert patch.modify_candidates(broken).isnan().all(), "that is for the engine to say"
+
+
 def test_guidance_uses_what_was_learned_before_the_step() -> None:
     steps = [decoding("a0", "b0", at=at) for at in range(3)]
     with attached(lr=0.1) as learning, attached(lr=0.1, training=False) as fixed:
@@ -585,6 +605,14 @@ def test_a_distiller_can_start_as_the_feed_forward_network_with_half_of_its_gate
 def test_a_network_without_a_feed_forward_network_to_start_from_is_refused() -> None:
     with pytest.raises(UsageError, match=r"init=ffn_fast_svd reads .* of layers.-1.mlp, and this tensor network"):
         load(init="ffn_fast_svd").attach(live()).__enter__()
+
+
+@pytest.mark.parametrize("name", ["down_proj", "gate_up_proj"])
+def test_weights_that_an_engine_has_packed_away_are_refused(name: str) -> None:
+    packed = network(merged=True)
+    getattr(packed["layers"][1].mlp, name).weight.data = torch.empty(0)
+    with pytest.raises(UsageError, match="or has repacked or quantised them; take init=normal or init=ridge_svd"):
+        load(init="ffn_fast_svd").attach(live(network=packed)).__enter__()
 
 
 @pytest.mark.parametrize(("mode", "count", "last"), [("shared", 16, 1), ("bank", 1, 3)])
