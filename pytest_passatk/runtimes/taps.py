@@ -8,6 +8,7 @@ from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.patch import Tensor
 
 BLOCKS = "layers"
+DECODERS = ("get_language_model", "get_decoder")  # how networks of vLLM and transformers that see, too, tell it
 
 
 @contextmanager
@@ -46,11 +47,17 @@ def find_layer(network: Any, name: str) -> Any:
 
 
 def find_blocks(network: Any) -> Any:
-    """The list of a network's decoder blocks: its longest list of modules. Raises UsageError where there is none."""
-    lists = [module for module in network.modules() if type(module).__name__ == "ModuleList"]
-    if not lists:
+    """The list of a network's decoder blocks. Raises UsageError where there is none.
+
+    It is the longest list of modules: not one in another list, which are experts, and not of what encodes images.
+    """
+    decoder = next((getattr(network, name)() for name in DECODERS if hasattr(network, name)), network)
+    lists = [module for module in decoder.modules() if type(module).__name__ == "ModuleList"]
+    inner = {id(module) for found in lists for module in found.modules() if module is not found}
+    outer = [found for found in lists if id(found) not in inner]
+    if not outer:
         raise UsageError(f"patch: {type(network).__name__} has no list of blocks whose layers could be tapped")
-    return max(lists, key=len)
+    return max(outer, key=len)
 
 
 def stream_of(name: str, output: Any) -> Tensor:
