@@ -35,7 +35,7 @@ def parse(spec: str) -> tuple[str, str]:
     """
     if not spec.strip():
         raise UsageError(f"--model is empty; give {EXAMPLES}")
-    if spec in backends():
+    if _is_backend(spec):
         return spec, ""
     if _is_path(spec):
         return BARE, spec
@@ -82,6 +82,11 @@ def backends() -> list[str]:
     """The names of all backends, installed or registered."""
     own = (module.name for module in pkgutil.iter_modules(models.__path__))
     return sorted({name for name in own if _own(name)} | set(entry_points(group=GROUP).names))
+
+
+def _is_backend(name: str) -> bool:
+    """Whether `backends` would list a name; imports that one only."""
+    return _own(name) is not None or name in entry_points(group=GROUP).names
 
 
 def _is_path(spec: str) -> bool:

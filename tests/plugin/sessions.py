@@ -19,6 +19,9 @@ from pytest_passatk.store import SampleRow, Store
 
 FAKES = Path(__file__).parent / "fakes"
 
+# Plugins that others bring, which import all of hypothesis or trio in every session: a third of what a small one takes.
+LEAN = ("-p", "no:hypothesispytest", "-p", "no:anyio")
+
 HEADER = """
 from pytest_passatk import Completion, Problem, suite
 """
@@ -72,8 +75,7 @@ class Sessions:
 
     @property
     def _arguments(self) -> list[str]:
-        # Hypothesis brings a plugin that imports all of it at the end of every session.
-        return ["-p", "no:hypothesispytest", "-n", str(self.workers), "--passatk-json", "report.json"]
+        return [*LEAN, "-n", str(self.workers), "--passatk-json", "report.json"]
 
     @property
     def report(self) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import hypothesis  # noqa: F401 - sessions run in this process, and these libraries cannot be imported twice
 import pytest
 import torch  # noqa: F401
-from sessions import FAKES, SUITE, MakeSessions, Sessions
+from sessions import FAKES, LEAN, SUITE, MakeSessions, Sessions
 
 import pytest_passatk.stress.trial  # noqa: F401
 from pytest_passatk.harness.options import OPTIONS, Option
@@ -42,7 +42,7 @@ class Trial:
 
     def run(self, source: str = SUITE) -> pytest.RunResult:
         self.sessions.write(source)
-        return self.sessions.pytester.runpytest("-p", "no:hypothesispytest", *self.arguments)
+        return self.sessions.pytester.runpytest(*LEAN, *self.arguments)
 
     def has(self, name: str) -> bool:
         return (self.sessions.pytester.path / name).exists()
@@ -277,9 +277,7 @@ def stressed(trial: Trial, *arguments: str) -> pytest.RunResult:
     """A session of the stress suite, on the runtime as it is."""
     trial.sessions.write(STRESS.read_text(), "test_stress.py")
     trial.sessions.write(Schedule((Planned(3, 2), Planned(3, 3))).to_json(), "two.json")
-    return trial.sessions.pytester.runpytest(
-        "-p", "no:hypothesispytest", "test_stress.py", *arguments, *trial.arguments
-    )
+    return trial.sessions.pytester.runpytest(*LEAN, "test_stress.py", *arguments, *trial.arguments)
 
 
 def hardly_a_search(trial: Trial) -> None:

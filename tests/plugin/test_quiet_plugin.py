@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from sessions import SUITE, MakeSessions, Sessions
+from sessions import LEAN, SUITE, MakeSessions, Sessions
 
 PLAIN = "def test_plain():\n    assert True\n\ndef test_wrong():\n    assert 1 == 2\n"
 ENGINES = {"torch", "transformers", "vllm", "openai"}
@@ -80,7 +80,7 @@ def files(folder: Path) -> set[Path]:
 def test_a_session_without_suites_is_the_same_with_and_without_the_plugin(sessions: Sessions) -> None:
     sessions.write(PLAIN)
     before = files(sessions.pytester.path)
-    how = ("-n", str(sessions.workers), "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+    how = ("-n", str(sessions.workers), "-p", "no:cacheprovider", *LEAN)
     result = sessions.pytester.runpytest(*how)
     result.assert_outcomes(passed=1, failed=1)
     assert files(sessions.pytester.path) == before

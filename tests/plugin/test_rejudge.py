@@ -2,10 +2,11 @@
 
 import json
 import re
+import shlex
 from typing import Any
 
 import pytest
-from sessions import HEADER, SUITE, Sessions
+from sessions import HEADER, LEAN, SUITE, Sessions
 
 from pytest_passatk.cli import main
 from pytest_passatk.store import Store
@@ -302,7 +303,6 @@ def test_what_is_going_to_run_is_said_first(alone: Sessions, rejudge_alone: Reju
     alone.write()
     alone.run("-k", "half or never")
     error = rejudge_alone("1")[2]
-    assert error.startswith(
-        "passatk: judging run 1 again: pytest -p no:hypothesispytest -n 0 --passatk-json report.json -k 'half or never'"
-    )
+    how = shlex.join([*LEAN, "-n", "0", "--passatk-json", "report.json", "-k", "half or never"])
+    assert error.startswith(f"passatk: judging run 1 again: pytest {how}")
     assert "passatk: fake: the completions of run 1 are judged again, and no model is asked" in error

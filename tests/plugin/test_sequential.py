@@ -9,7 +9,7 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from sessions import FAKES, HEADER, MakeSessions, Sessions
+from sessions import FAKES, HEADER, LEAN, MakeSessions, Sessions
 
 PATIENCE = 60.0  # seconds; only to end a hang
 PROBLEMS, N = 24, 16
@@ -35,7 +35,7 @@ def baseline(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The file of a baseline with 96 samples a problem, 7 of 10 right."""
     folder = tmp_path_factory.mktemp("baseline")
     (folder / "test_suite.py").write_text(SUITE)
-    arguments = ["-p", "no:hypothesispytest", "--passatk-save", "main", "--n", "96", "--seed", "5"]
+    arguments = [*LEAN, "--passatk-save", "main", "--n", "96", "--seed", "5"]
     path = os.pathsep.join([str(FAKES), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PASSATK_", "PYTEST_"))}
     subprocess.run(

@@ -197,6 +197,17 @@ def test_nothing_heavy_is_imported_to_know_the_backends() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_model_is_found_without_the_other_backends() -> None:
+    program = (
+        "import sys\nfrom pytest_passatk.models import registry\n"
+        "for spec in ('tiny', 'own_module:load'):\n    registry.parse(spec)\n"
+        "loaded = {name.rpartition('.')[2] for name in sys.modules if name.startswith('pytest_passatk.models.')}\n"
+        "print(sorted(loaded.intersection(registry.backends())))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['tiny']"
+
+
 def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     with pytest.raises(ModelError, match=r"is no model: it has no config\.json"):
