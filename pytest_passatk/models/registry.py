@@ -85,8 +85,8 @@ def backends() -> list[str]:
 
 
 def _is_backend(name: str) -> bool:
-    """Whether `backends` would list a name; imports that one only."""
-    return _own(name) is not None or name in entry_points(group=GROUP).names
+    """Whether `backends` would list a name; imports that one only. What is installed is looked at for plain names."""
+    return ":" not in name and (_own(name) is not None or name in entry_points(group=GROUP).names)
 
 
 def _is_path(spec: str) -> bool:
