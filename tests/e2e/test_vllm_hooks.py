@@ -354,15 +354,29 @@ class Hooking(Patch):
 
 
 def test_hooks_that_a_patch_leaves_are_named(runtime: VllmRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vllm.v1.sample.sampler import Sampler  # noqa: PLC0415 - heavy
+    from torch.nn.modules.module import register_module_forward_hook  # noqa: PLC0415 - heavy
+    from vllm.v1.sample.ops import penalties  # noqa: PLC0415
+    from vllm.v1.sample.sampler import Sampler  # noqa: PLC0415
 
     left: list[Any] = []
+    processors = runtime.live.batch.logitsprocs.argmax_invariant
 
     def leave(live: Live) -> Any:
-        left.append(live.network.model.layers[0].register_forward_hook(lambda *_: None))
+        layer, core = live.network.model.layers[0], live.engine.engine_core.engine_core
+        left.append(layer.register_forward_hook(lambda *_: None))
+        left.append(register_module_forward_hook(lambda *_: None))
         live.network.compute_logits = live.network.compute_logits
-        monkeypatch.setattr(Sampler, "apply_temperature", lambda *_: None)
-        monkeypatch.setattr(live.batch, "condense", lambda: None)
+        processors.append(object())
+        for owner, name in (
+            (Sampler, "apply_temperature"),
+            (penalties, "apply_all_penalties"),
+            (live.batch, "condense"),
+            (layer.self_attn.attn.impl, "forward"),
+            (layer.mlp.down_proj.quant_method, "apply"),
+            (core.scheduler.kv_cache_manager, "allocate_slots"),
+            (live.engine.output_processor, "process_outputs"),
+        ):
+            monkeypatch.setattr(owner, name, lambda *_: None)
         return nullcontext()
 
     try:
@@ -374,10 +388,19 @@ def test_hooks_that_a_patch_leaves_are_named(runtime: VllmRuntime, monkeypatch: 
             "Sampler.apply_temperature",
             "model.compute_logits",
             "batch.condense",
+            "torch_global_forward_hooks",
+            "function vllm.v1.sample.ops.penalties.apply_all_penalties",
+            "input_batch.logitsprocs.argmax_invariant 1 is builtins.object",
+            "layers.0.self_attn.attn.impl.forward",
+            "layers.0.mlp.down_proj.quant_method.apply",
+            "kv_cache_manager.allocate_slots",
+            "engine.output_processor.process_outputs",
         ):
             assert name in names
     finally:
-        left[0].remove()
+        for hook in left:
+            hook.remove()
+        processors.pop()
         del runtime.live.network.compute_logits
         monkeypatch.undo()
 
