@@ -64,7 +64,7 @@ def stress_trial(request: pytest.FixtureRequest) -> "Iterator[Trial]":
     except PassatkError as error:
         request.session.shouldstop = "the patch cannot be tried"
         request.config.stash[WATCH].seen = True  # misuse, which has an exit status of its own
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+        raise pytest.fail.Exception(_named(error, settings), pytrace=False) from None
     yield trial
     trial.close()
 
@@ -79,10 +79,16 @@ def try_case(trial: "Trial", case: StressCase, request: pytest.FixtureRequest) -
         text = case.run(trial, settings.stress_budget or BUDGET)
     except UsageError as error:
         request.config.stash[WATCH].seen = True  # misuse, which has an exit status of its own
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+        raise pytest.fail.Exception(_named(error, settings), pytrace=False) from None
     request.node.user_properties.append((TOLD, _tell(trial, find_patch(settings))))
     if text:
         pytest.fail(text, pytrace=False)
+
+
+def _named(error: PassatkError, settings: "Settings") -> str:
+    """What is wrong, with the name of the patch where the error has none: a tap knows its layer alone."""
+    text, patch = str(error), find_patch(settings)
+    return f"--patch {patch.name}: {text.removeprefix('patch: ')}" if patch and text.startswith("patch: ") else text
 
 
 def _tell(trial: "Trial", patch: "PatchSpec | None") -> dict[str, Any]:

@@ -7,32 +7,39 @@ There is no central list: a module of this package that defines `load`, an entry
 import inspect
 import json
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
-from hashlib import blake2b
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from pytest_passatk import patches
 from pytest_passatk.core.errors import UsageError
-from pytest_passatk.core.foreign import import_foreign
 from pytest_passatk.core.patch import Patch, PatchSpec
+from pytest_passatk.patches.foreign import carefully, corrected, find_foreign, is_name, refuse_unsound
+from pytest_passatk.patches.revision import revision_of
 
 GROUP = "pytest_passatk.patches"
-DIGITS = 16  # hex digits of a patch's digest
 
 
 def resolve(name: str, args: Mapping[str, str]) -> PatchSpec:
-    """The patch that a name means, ready to be made anywhere. Raises UsageError where there is none."""
+    """The patch that a name means, ready to be made anywhere.
+
+    It is made once here, so that what is wrong with it is said before anything is sampled.
+
+    Raises:
+        UsageError: there is none, its arguments do not fit, or it is unsound.
+    """
     maker = find(name)
     try:
         inspect.signature(maker).bind(**args)
     except TypeError as error:
         takes = ", ".join(inspect.signature(maker).parameters) or "none"
         raise UsageError(f"--patch {name}: {error} among --passatk-patch-args; it takes {takes}") from error
-    return PatchSpec(name, dict(args), _revision(maker))
+    spec = PatchSpec(name, dict(args), revision_of(maker))
+    make(spec)
+    return spec
 
 
 def make(spec: PatchSpec) -> Patch:
@@ -45,13 +52,9 @@ def maker_of(spec: PatchSpec) -> Callable[[], Patch]:
     found, args = find(spec.name), {name: parse(text) for name, text in spec.args.items()}
 
     def make_one() -> Patch:
-        try:
-            made = found(**args)
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"--patch {spec.name}: {error}; see --passatk-patch-args") from error
-        if not isinstance(made, Patch):
-            raise UsageError(f"--patch {spec.name} makes a {type(made).__name__}: derive it from pytest_passatk.Patch")
-        return made
+        made = carefully(spec.name, "making it", partial(_make, spec.name, found, args))
+        refuse_unsound(spec.name, made)
+        return made  # type: ignore[no-any-return]  # just checked
 
     return make_one
 
@@ -63,8 +66,12 @@ def find(name: str) -> Callable[..., Any]:
         if maker:
             return maker  # type: ignore[no-any-return]  # a function of ours
     for point in entry_points(group=GROUP, name=name):
-        return point.load()  # type: ignore[no-any-return]  # of somebody else's
-    return _foreign(name)
+        return _patch_class(name, carefully(name, f"importing {point.module}", point.load))
+    if is_name(name):
+        return _patch_class(name, find_foreign(name))
+    meant = corrected(name)
+    own = f"write {meant}" if meant else "write pkg.mod:Name for one of your own"
+    raise UsageError(f"unknown patch {name!r}: there are {', '.join(known())}; {own}")
 
 
 def known() -> list[str]:
@@ -85,34 +92,17 @@ def _loads(name: str) -> bool:
     return hasattr(import_module(f"{patches.__name__}.{name}"), "load")
 
 
-def _foreign(name: str) -> Callable[..., Any]:
-    module, colon, attribute = name.partition(":")
-    if not colon or not all(part.isidentifier() for part in (*module.split("."), attribute)):
-        raise UsageError(
-            f"unknown patch {name!r}: there are {', '.join(known())}; write pkg.mod:Name for one of your own"
-        )
-    found = import_foreign(module)
-    if found is None:
-        raise UsageError(f"--patch {name}: there is no module {module} on Python's path")
-    if not callable(made := getattr(found, attribute, None)):
-        raise UsageError(f"--patch {name}: module {module} has no {attribute!r} that makes a patch")
-    return made  # type: ignore[no-any-return]  # checked when it is called
+def _patch_class(name: str, maker: Callable[..., Any]) -> Callable[..., Any]:
+    """What makes a patch: a function, or a class of them. Raises UsageError for any other class."""
+    if inspect.isclass(maker) and not issubclass(maker, Patch):
+        raise UsageError(f"--patch {name} is a class of its own: derive {maker.__name__} from pytest_passatk.Patch")
+    return maker
 
 
-def _revision(maker: Callable[..., Any]) -> str:
-    """Digest of the files that a patch stands in; of what else they import, nothing is known."""
-    files = [file for file in dict.fromkeys(_files(inspect.unwrap(maker))) if file.is_file()]
-    digest = blake2b(digest_size=DIGITS // 2)
-    for each in files:
-        digest.update(each.read_bytes())
-    return digest.hexdigest() if files else ""
-
-
-def _files(maker: Callable[..., Any]) -> Iterator[Path]:
-    """The file of a patch, with those of the classes that it derives from, and in this package with its other parts."""
-    for kind in maker.__mro__ if inspect.isclass(maker) else (maker,):
-        if kind is Patch:
-            return
-        file = Path(inspect.getsourcefile(kind) or "")
-        own = kind.__module__.startswith(f"{patches.__name__}.")
-        yield from sorted(file.parent.glob(f"{file.stem}*.py")) if own else (file,)
+def _make(name: str, maker: Callable[..., Any], args: Mapping[str, Any]) -> Any:
+    try:
+        return maker(**args)
+    except (TypeError, ValueError) as error:
+        if not args:
+            raise
+        raise UsageError(f"--patch {name}: {error}; see --passatk-patch-args") from error
