@@ -51,7 +51,7 @@ class Guidance:
         return torch.index_copy(logits, 1, columns, guided)
 
     def _guide(self, logits: Tensor, predicted: Tensor, columns: Tensor | slice) -> Tensor:
-        distilled = predicted.matmul(self._head[columns].T)
+        distilled = predicted.to(self._head.dtype).matmul(self._head[columns].T)  # some engines keep a wider head
         if self._bias is not None:
             distilled = distilled + self._bias[columns]
         guided = distilled.to(logits.dtype).lerp(logits, 1 + self._beta)  # d + (1 + β) (z − d)

@@ -42,14 +42,15 @@ def check_runner(runner: Any) -> Any:
 def find_live(engine: Any, runner: Any) -> Live:
     """The engine as patches see it."""
     network = runner.get_model()
-    weight, bias = _find_head(network, int(runner.model_config.get_vocab_size()))
+    hidden = int(runner.model_config.get_hidden_size())
+    weight, bias = _find_head(network, int(runner.model_config.get_vocab_size()), hidden)
     return Live(
         kind="vllm",
         engine=engine,
         network=network,
         batch=runner.input_batch,
         capacity=int(runner.scheduler_config.max_num_seqs),
-        hidden=int(runner.model_config.get_hidden_size()),
+        hidden=hidden,
         dtype=runner.model_config.dtype,
         device=runner.device,
         head=weight,
@@ -57,11 +58,16 @@ def find_live(engine: Any, runner: Any) -> Live:
     )
 
 
-def _find_head(network: Any, vocabulary: int) -> tuple[Tensor | None, Tensor | None]:
-    """Weight and bias of the output embedding, without the rows that vLLM adds; `None` where there are none."""
+def _find_head(network: Any, vocabulary: int, hidden: int) -> tuple[Tensor | None, Tensor | None]:
+    """Weight and bias of the output embedding, without the rows that vLLM adds.
+
+    `None` where there are none, or only a part of them, or where they are quantised.
+    """
     for head in _heads(network):
         weight, bias = getattr(head, "weight", None), getattr(head, "bias", None)
-        if weight is not None and weight.ndim > 1 and len(weight) >= vocabulary:
+        if weight is None or not weight.is_floating_point():
+            continue
+        if weight.shape[1:] == (hidden,) and len(weight) >= vocabulary:
             return weight[:vocabulary].detach(), None if bias is None else bias[:vocabulary].detach()
     return None, None
 

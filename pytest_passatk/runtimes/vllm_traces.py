@@ -12,6 +12,7 @@ HOOKS = (  # of torch's modules
 METHODS = (FunctionType, staticmethod, classmethod, property)
 BEHIND = ("impl", "quant_method")  # what vLLM's modules leave their work to
 FUNCTION = "function "
+COMPILER = "torch._dynamo."  # hooks torch's modules by itself, with the first function that it compiles
 
 
 def find_traces(engine: Any, runner: Any) -> dict[str, Any]:
@@ -37,6 +38,7 @@ def name_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> frozenset
         f"{name} is {_describe(found)}"
         for name, found in now.items()
         if before.get(name) is not found and (name in before or not name.startswith(FUNCTION))
+        if not str(getattr(found, "__module__", "")).startswith(COMPILER)
     }
     return frozenset(new | {f"{name} is gone" for name in before.keys() - now.keys()})
 

@@ -2,8 +2,10 @@
 
 Give the engine `worker_extension_cls="pytest_passatk.runtimes.vllm_worker.PatchedWorker"`, and call the methods by
 name: `engine.collective_rpc("passatk_attach", args=("my_pkg.my_patch:Patch", {"rank": "64"}))`. Each gives a list of
-what the workers returned, which is plain data. Requests go by the names that vLLM has for them, since nobody can make
-them known before their first step; so this serves liveness and tokens, and the stress suite runs in one process.
+what the workers returned, which is plain data. What a patch raises in a step ends such an engine: the caller gets
+vLLM's `EngineDeadError`, and the cause is in the log of the worker. Requests go by the names that vLLM has for them,
+since nobody can make them known before their first step; so this serves liveness and tokens, and the stress suite runs
+in one process.
 """
 
 from collections.abc import Mapping

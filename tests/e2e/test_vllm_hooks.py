@@ -405,6 +405,18 @@ def test_hooks_that_a_patch_leaves_are_named(runtime: VllmRuntime, monkeypatch: 
         monkeypatch.undo()
 
 
+def test_what_torch_s_compiler_hooks_is_not_of_the_patch(runtime: VllmRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._dynamo.mutation_guard import install_generation_tagging_init  # noqa: PLC0415 - heavy
+    from torch.nn import Module  # noqa: PLC0415
+
+    original = Module.__init__
+    for name in ("__init__", "__setstate__"):
+        monkeypatch.setattr(Module, name, getattr(Module, name))
+    install_generation_tagging_init()
+    assert Module.__init__ is not original
+    assert runtime.hooks() == frozenset()
+
+
 def test_a_patch_is_within_the_observer_and_both_are_taken_off(runtime: VllmRuntime) -> None:
     @contextmanager
     def doubled(live: Live) -> Iterator[None]:

@@ -230,6 +230,21 @@ if __name__ == "__main__":
     assert draw() == [[9] * (3 + n) for n in range(4)]
     assert llm.collective_rpc("passatk_detach") == [[]]
     assert draw() == plain
+    for name, args in (("vllm_patches:Broken", {"step": "-1"}), ("vllm_patches:Nowhere", {})):
+        try:
+            llm.collective_rpc("passatk_attach", args=(name, args))
+        except Exception as error:
+            assert "broken at once" in str(error) or "no layer 'layers.99'" in str(error), error
+        else:
+            raise AssertionError(name)
+        assert draw() == plain, "what could not be attached is gone"
+    llm.collective_rpc("passatk_attach", args=("vllm_patches:Broken", {"step": "2"}))
+    try:
+        draw()
+    except Exception as error:
+        assert type(error).__name__ == "EngineDeadError", error
+    else:
+        raise AssertionError("the patch broke a step, and the engine went on")
     print("all is well")
 """
 
@@ -245,6 +260,7 @@ def test_a_patch_reaches_the_workers_of_other_processes(random_model: Path, tmp_
         capture_output=True, timeout=600, check=False,
     )  # fmt: skip
     assert "all is well" in done.stdout, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "index out of range in self" in done.stdout + done.stderr, "the worker's log says why its engine died"
 
 
 def write_adapter(model: Path, folder: Path) -> Path:

@@ -9,7 +9,7 @@ from pytest_passatk.core.patch import Claim, Live, Patch, StepView
 class Watch(Patch):
     """Counts what it sees, and keeps the steps of its latest instance."""
 
-    layers = ("layers.0",)
+    layers: tuple[str, ...] = ("layers.0",)
     latest: "Watch"
 
     def __init__(self) -> None:
@@ -70,3 +70,9 @@ class Broken(Patch):
     def begin_step(self, view: StepView) -> None:
         if view.step == self._step:
             raise IndexError("index out of range in self")
+
+
+class Nowhere(Watch):
+    """Taps a layer that is not there."""
+
+    layers = ("layers.0", "layers.99")

@@ -215,6 +215,17 @@ def test_it_does_not_touch_the_logits_of_a_step_without_rows_that_decode() -> No
         assert patch.modify_candidates(logits) is logits
 
 
+def test_the_output_embedding_may_be_wider_than_the_network() -> None:
+    rows, head = decoding("a0"), tensor("head", VOCABULARY, HIDDEN)
+    logits = tensor("z", 1, VOCABULARY)
+    engine = live(dtype=torch.bfloat16, head=head)
+    with attached(engine, layernorm=False) as patch:
+        forward(patch, rows)
+        assert patch.learner is not None
+        expected = 1.8 * logits - 0.8 * patch.learner.predict().float() @ head.T
+        torch.testing.assert_close(patch.modify_candidates(logits), expected)
+
+
 def test_guidance_without_an_output_embedding_is_refused() -> None:
     with pytest.raises(UsageError, match=r"the output embedding of this tensor network cannot be found.*beta=0"):
         load().attach(live(head=None)).__enter__()
