@@ -60,7 +60,9 @@ def read_matrix(file: Path) -> Matrix:
 
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read: {error.strerror}: name another file") from error
+    except ValueError as error:
         raise UsageError(f"{file}: cannot be read as TOML: {error}: mend it, or name another file") from error
     _refuse_unknown(f"{file}:", document, TABLES, "table")
     common = _table(f"{file}: [matrix]", document.get("matrix", {}))

@@ -8,6 +8,7 @@ from pathlib import Path
 from pytest_passatk.core.errors import UsageError
 
 NAME = ".lock"
+DIGITS = 20  # of the number of a process, at most
 
 
 @contextmanager
@@ -30,15 +31,23 @@ def holding(folder: Path) -> Iterator[int | None]:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UsageError(f"{folder}: a run is still at work there: wait for it, or end it") from error
+            at_work = os.pread(held, DIGITS, 0).decode()
+            process = f" (process {at_work})" if at_work else ""
+            raise UsageError(f"{folder}: a run is still at work there{process}: wait for it, or end it") from error
         yield held
     finally:
         os.close(held)
 
 
+def sign(held: int, process: int) -> None:
+    """Write down which process is at work, for whoever finds the folder held."""
+    os.ftruncate(held, 0)
+    os.pwrite(held, str(process).encode(), 0)
+
+
 def _open(folder: Path) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return os.open(folder / NAME, os.O_RDONLY | os.O_CREAT, 0o644)
+        return os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {error.strerror}: name another folder with out = …") from error

@@ -7,16 +7,20 @@ from pytest_passatk.report.text import visible
 
 TAIL = 65_536  # bytes of a log that are looked at
 MOST = 300  # characters of a reason
-MARKS = ("ERROR: ", "E   ", "INTERNALERROR> ", "ERROR ")  # in front of pytest's reasons, the clearest first
+MARKS = ("ERROR: ", "E   ", "INTERNALERROR> ")  # in front of pytest's reasons, the clearest first
+HEADS = ("ERROR collecting ", "ERROR at ")  # above a reason that has no mark
 
 
 def reason_in(log: Path) -> str:
-    """The last line in which pytest tells a reason, or else the last line."""
+    """The last line in which pytest tells a reason, with a mark or under a head; or else the last line."""
     lines = _tail(log)
     for mark in MARKS:
         for line in reversed(lines):
             if line.startswith(mark):
                 return _short(line.removeprefix(mark))
+    for head, line in zip(reversed(lines[:-1]), reversed(lines[1:]), strict=True):
+        if head.strip("_ ").startswith(HEADS):
+            return _short(line)
     return _short(lines[-1]) if lines else "pytest printed nothing"
 
 

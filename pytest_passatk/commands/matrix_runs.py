@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_passatk.commands.matrix_cells import Cell
+from pytest_passatk.commands.matrix_lock import sign
 from pytest_passatk.commands.matrix_log import reason_in
 from pytest_passatk.commands.matrix_settings import digest, environment
 from pytest_passatk.report.output import replacing
@@ -75,6 +76,8 @@ def _pytest(cell: Cell, held: tuple[int, ...]) -> int:
             [sys.executable, "-m", "pytest", *words], env=environment(), stdin=subprocess.DEVNULL, stdout=log,
             stderr=subprocess.STDOUT, pass_fds=held,
         )  # fmt: skip
+        for each in held:
+            sign(each, process.pid)
         try:
             return process.wait()
         finally:

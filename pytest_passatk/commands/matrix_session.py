@@ -24,8 +24,12 @@ def run(chosen: Namespace) -> int:
     """Measure every cell that is not finished, and print the table; returns the exit status."""
     matrix = read_matrix(chosen.file)
     cells = plan_cells(matrix)
-    with holding(matrix.out) as held:
-        results = list(_measure_all(cells, held, again=chosen.again))
+    try:
+        with holding(matrix.out) as held:
+            results = list(_measure_all(cells, held, again=chosen.again))
+    except KeyboardInterrupt:
+        _tell("interrupted; the same command goes on from here\n")
+        raise
     rows = [row for result in results for row in rows_of(result)]
     ks = orders(rows, _asked(matrix), results)
     _print(rows, ks, results)

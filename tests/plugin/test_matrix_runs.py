@@ -32,6 +32,7 @@ suite = "suites/exam"
 adapter = ["base", "+7"]
 """
 SLOW = {"FAKE_DELAY": "0.1"}  # seconds a sample
+INTERRUPTED = 130  # as shells report SIGINT
 PATIENCE = 120.0  # seconds; only to end a hang
 IDS = ("always", "half", "never", "x-always", "x-half", "x-never")
 EACH = [f"{problem}#{index}" for problem in IDS for index in range(4)]
@@ -132,11 +133,22 @@ def test_a_run_that_outlives_the_command_is_waited_for_and_counts(matrices: Matr
     os.kill(process.pid, signal.SIGKILL)
     status, out, error = matrices.run()
     assert (status, out) == (2, ""), error
-    assert "m: a run is still at work there: wait for it, or end it" in error
+    (number,) = re.findall(r"m: a run is still at work there \(process (\d+)\): wait for it, or end it", error)
+    os.kill(int(number), 0)  # there is one of that number
     process.communicate(timeout=PATIENCE)  # the run that it started holds its pipes no longer
     wait_for(lambda: matrices.run()[0] == 0)
     assert matrices.cells[0]["rows"][0]["reused"] == 0
     assert matrices.drawn == 48
+
+
+def test_a_matrix_that_is_interrupted_says_so_and_goes_on(matrices: Matrices) -> None:
+    process = matrices.start(**SLOW)
+    wait_for(lambda: matrices.drawn >= 3)
+    os.killpg(process.pid, signal.SIGINT)
+    told = "".join(filter(None, process.communicate(timeout=PATIENCE)))
+    assert process.returncode == INTERRUPTED
+    assert told.endswith("fake x quiz ... interrupted; the same command goes on from here\n")
+    assert matrices.run()[0] == 0
 
 
 def test_other_settings_and_other_suites_run_again(matrices: Matrices) -> None:

@@ -170,7 +170,7 @@ def test_what_cannot_be_used_is_refused_with_its_key(
 
 def test_a_file_that_is_not_there_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["matrix", str(folder / "none.toml")]) == 2
-    assert "none.toml: cannot be read as TOML: [Errno 2]" in capsys.readouterr().err
+    assert "none.toml: cannot be read: No such file or directory: name another file" in capsys.readouterr().err
 
 
 def test_a_key_of_a_server_is_not_repeated(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -377,11 +377,23 @@ def test_an_arm_that_was_not_measured_is_missed() -> None:
     assert lacking(cell, ARMS) == "t.py::test_quiz: 2 of 3 arms were measured"
 
 
+COLLECTING = """$ pytest x
+=== ERRORS ===
+___ ERROR collecting x/test_x.py ___
+x: raise --n or lower --k
+=== short test summary info ===
+ERROR x/test_x.py
+!!! Interrupted: 1 error during collection !!!
+=== 1 error in 0.78s ===
+"""
+
+
 @pytest.mark.parametrize(
     ("log", "reason"),
     [
         ("$ pytest x\nERROR: no such model\n\n", "no such model"),
         ("$ pytest x\nE   OSError: no weights\n=== short ===\nERROR x\n=== 1 error ===\n", "OSError: no weights"),
+        (COLLECTING, "x: raise --n or lower --k"),
         ("$ pytest x\nall is well\nKilled\n", "Killed"),
         ("$ pytest x\n", "pytest printed nothing"),
     ],
