@@ -133,6 +133,8 @@ class Patch:
         layers: taps: `layers.0` is the residual stream behind the first block, `layers.-1.input_layernorm` what the
             last block's first norm puts out; the same names on every runtime.
         phases: of the rows that `captured` tells: each of them is due exactly once.
+        independent: of a patch that changes tokens: whether each request gets what it gets alone under the patch,
+            whatever its batch mates and however often it is thrown out; not so where requests share what is learnt.
         padded: names of buffers whose rows beyond the active ones the patch writes on purpose, as a CUDA graph does.
         written_for: what the patch hooks by itself, with the signature that it was written for:
             `vllm.v1.sample.sampler:Sampler.sample` → `(self, logits, sampling_metadata, logprobs_mode_override=None)`.
@@ -141,6 +143,7 @@ class Patch:
     claim: Claim = Claim.SAME_TOKENS
     layers: tuple[str, ...] = ()
     phases: frozenset[Phase] = frozenset({Phase.DECODE})
+    independent: bool = False
     padded: frozenset[str] = frozenset()
     written_for: ClassVar[Mapping[str, str]] = MappingProxyType({})
 

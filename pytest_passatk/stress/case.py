@@ -9,11 +9,13 @@ from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.patch import Claim, Patch, StepView
 from pytest_passatk.stress import oracles
 from pytest_passatk.stress.alarm import Alarm, Oracle
+from pytest_passatk.stress.chance import seeded
 from pytest_passatk.stress.coverage import Coverage, cover
 from pytest_passatk.stress.play import Event, Play
 from pytest_passatk.stress.runtime import Runtime
 from pytest_passatk.stress.schedule import Planned, Schedule
 from pytest_passatk.stress.solo import Everything, Solo
+from pytest_passatk.stress.turns import check_turns, in_turn
 from pytest_passatk.stress.witness import Log, Witness
 
 
@@ -47,6 +49,7 @@ class Seen:
     alarms: tuple[Alarm, ...]
     patch: Patch
     counters: Mapping[str, int]
+    chance: str  # where the global source of randomness is behind it
 
 
 def examine(
@@ -81,10 +84,9 @@ def examine(
     finding = Finding()
     for poisoned in (True, False) if poison else (False,):
         seen = _watch(runtime, make(), schedule, poisoned=poisoned)
-        alarms = (*seen.alarms, *_check_patched(seen, control.play, solos, runtime.tolerance))
-        if not alarms and seen.play and seen.patch.claim is not Claim.SAME_TOKENS:
-            again = _watch(runtime, make(), schedule)
-            alarms = (*again.alarms, *(oracles.check_repeat(seen.play, again.play) if again.play else ()))
+        alarms = (*seen.alarms, *_check_patched(seen, control, solos, runtime.tolerance))
+        if not alarms and seen.patch.claim is not Claim.SAME_TOKENS:
+            alarms = tuple(_check_again(runtime, make, schedule, seen))
         if finding.alarms and not alarms:
             break
         finding = _finding(seen, control, schedule, tuple(replace(each, poisoned=poisoned) for each in alarms))
@@ -97,21 +99,22 @@ def _watch(
     runtime: Runtime, patch: Patch, schedule: Schedule, *, watch: tuple[str, ...] = (), poisoned: bool = False
 ) -> Seen:
     """One play; what breaks in it is an alarm."""
-    witness = Witness(patch, watch, poisoned=poisoned)
+    witness = Witness(patch, watch, poisoned=poisoned, drawn=schedule.drawn)
     play: Play | None = None
     alarms: tuple[Alarm, ...] = ()
     counters: Mapping[str, int] = {}
+    chance = ""
     try:
-        with runtime.attached(None if isinstance(patch, Everything) else patch, witness):
+        with seeded() as place, runtime.attached(None if isinstance(patch, Everything) else patch, witness):
             witness.spoil()
             play = runtime.play(schedule)
-            counters = dict(patch.counters())
+            counters, chance = dict(patch.counters()), place()
     except UsageError:  # the patch does not fit this runtime at all
         raise
     except Exception as error:  # noqa: BLE001 - whatever a patch does wrong, it is what is looked for here
         step = witness.log.steps[-1].step if witness.log.steps else None
         alarms = (Alarm(Oracle.POISON if poisoned else Oracle.EXCEPTION, describe(error), step),)
-    return Seen(witness.log, play, (*witness.log.alarms, *alarms), patch, counters)
+    return Seen(witness.log, play, (*witness.log.alarms, *alarms), patch, counters, chance)
 
 
 def describe(error: Exception) -> str:
@@ -127,13 +130,28 @@ def _check_control(schedule: Schedule, seen: Seen, solos: Mapping[str, Solo], to
         yield from oracles.check_batch(schedule, seen.play, seen.log, solos, tolerance)
 
 
-def _check_patched(seen: Seen, control: Play, solos: Mapping[str, Solo], tolerance: float) -> Iterator[Alarm]:
-    if seen.play is None:
+def _check_again(runtime: Runtime, make: Callable[[], Patch], schedule: Schedule, seen: Seen) -> Iterator[Alarm]:
+    """Hold a patch that changes tokens to itself: played once more, and, if it says so, request by request."""
+    again = _watch(runtime, make(), schedule)
+    yield from again.alarms
+    if seen.play and again.play:
+        yield from oracles.check_repeat(seen.play, again.play)
+    if not seen.patch.independent:
+        return
+    turn = _watch(runtime, make(), in_turn(schedule))
+    yield from turn.alarms
+    if seen.play and turn.play:
+        yield from check_turns(schedule, (seen.play, seen.log), (turn.play, turn.log), runtime.tolerance)
+
+
+def _check_patched(seen: Seen, control: Seen, solos: Mapping[str, Solo], tolerance: float) -> Iterator[Alarm]:
+    if seen.play is None or control.play is None:
         return
     yield from oracles.check_counters(seen.patch, seen.counters, seen.log)
     yield from oracles.check_rows(seen.patch, seen.log, _comparable(seen.patch, solos), tolerance)
     if seen.patch.claim is Claim.SAME_TOKENS:
-        yield from oracles.check_tokens(control, seen.play)
+        yield from oracles.check_tokens(control.play, seen.play, seen.log)
+        yield from oracles.check_chance(control.chance, seen.chance)
 
 
 def _comparable(patch: Patch, solos: Mapping[str, Solo]) -> Mapping[str, Solo]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pytest_passatk.stress.fitting import within
 from pytest_passatk.stress.schedule import Draw, Planned, Schedule
 
+CROWD = 128  # requests of the largest classic; runtimes have 64 rows
 PROMPTS = (5, 8, 3)  # tokens in the prompts of problems 0, 1, 2, 3, …: unequal, so that packed rows are offset
 
 GREEDY = Draw()
@@ -25,6 +26,8 @@ MIXED = (
     Draw(temperature=0.8, seed=5),
     Draw(temperature=1.5, min_p=0.5, seed=6),
 )
+
+DRAWN = tuple(Draw(temperature=0.7 + 0.3 * (at % 4), seed=10 + at) for at in range(8))
 
 TURNS = (Draw(temperature=1.5, min_p=0.5), Draw(temperature=1.5))
 
@@ -68,6 +71,17 @@ CLASSICS: tuple[Schedule, ...] = (
     # Two rows serve eight requests, two with narrow draws and two with wide ones by turns: what a row had must be gone
     # when it is used again, and if it is not, tokens change.
     _named("reused-rows", [_of(at, 4 + at % 3, draw=replace(TURNS[at // 2 % 2], seed=at)) for at in range(8)], slots=2),
+    # Requests with draws of their own are thrown out and read again, or come in for one that ended, while their number
+    # stays what it was: sources of randomness go on where they were, and what was looked up by number is wrong.
+    Schedule(
+        tuple(Planned(28, 6 + 3 * at % 7, problem=at, draw=draw) for at, draw in enumerate(DRAWN)),
+        slots=4,
+        blocks=6,
+        name="preempted-draws",
+    ),
+    # More at once than buffers are made for, and in all twice as many as there are rows: more of them are taken back
+    # while they run than a pool has slots that it does not get back.
+    _named("crowd", [_of(at % 4, 8, abort=2 + at // 40) if at % 3 else _of(at % 4, 2) for at in range(CROWD)]),
 )
 
 

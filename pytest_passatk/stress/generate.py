@@ -32,7 +32,7 @@ LATEST = 12  # the latest step at which a request of a wave arrives
 PROBLEMS = 4
 BUDGETS = (64, 32, 16, 8, 5, 3, 2, 1)
 PARTS = 40  # a budget takes about this many steps to read the prompts, at most
-STAY = 64  # times as likely as each smaller value is the one that a relative has from its schedule
+STAY = 256  # times as likely as each smaller value is the one that a relative has from its schedule
 
 Choose: TypeAlias = Callable[[Any], Any]
 """Hypothesis' `draw`; it gives a value of a strategy."""
@@ -182,9 +182,9 @@ def _relative(choose: Choose, schedule: Schedule) -> Schedule:
     smaller = replace(
         schedule,
         requests=tuple(_later(each, -start) for each in kept),
-        slots=_or_none(choose, schedule.slots),
-        budget=_or_none(choose, schedule.budget),
-        blocks=_or_none(choose, schedule.blocks),
+        slots=_tighter(choose, schedule.slots, 1),
+        budget=_tighter(choose, schedule.budget, 1),
+        blocks=_tighter(choose, schedule.blocks, max(map(needs, kept))),
     )
     return smaller if smaller == schedule else replace(smaller, name="")
 
@@ -207,6 +207,12 @@ def _smaller(choose: Choose, request: Planned) -> Planned:
 
 def _or_none(choose: Choose, value: int | None) -> int | None:
     return None if value is None or not _at_most(choose, 1) else value
+
+
+def _tighter(choose: Choose, value: int | None, least: int) -> int | None:
+    """A limit, a smaller one, by which fewer requests show the same, or none."""
+    found = 0 if value is None else _at_most(choose, value)
+    return max(found, least) if found else None
 
 
 def _at_most(choose: Choose, most: int) -> int:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from pytest_passatk.core.patch import Patch, Tensor
 from pytest_passatk.stress.alarm import Alarm, Oracle
@@ -40,14 +41,32 @@ def check_counters(patch: Patch, counters: Mapping[str, int], log: Log) -> Itera
             yield Alarm(Oracle.COUNTERS, f"{name} stayed 0 while {expected['decode_rows']} rows were decoded")
 
 
-def check_tokens(before: Play, after: Play) -> Iterator[Alarm]:
-    """Hold a patched play against the unpatched one of the same schedule: tokens and log-probabilities, bit for bit."""
-    yield from _differences(before, after, Oracle.TOKENS, "without the patch", "with it")
+def check_tokens(before: Play, after: Play, log: Log) -> Iterator[Alarm]:
+    """Hold a patched play against the unpatched one of the same schedule: tokens and log-probabilities, bit for bit.
+
+    Args:
+        before: without the patch.
+        after: with it.
+        log: of that.
+    """
+    for alarm, token in _differences(before, after, Oracle.TOKENS, "without the patch", "with it"):
+        yield replace(alarm, step=step_of(log, alarm.request or "", token))
+
+
+def check_chance(before: str, after: str) -> Iterator[Alarm]:
+    """Hold the place of torch's global generator behind a patched play against that behind an unpatched one."""
+    if before != after:
+        yield Alarm(
+            Oracle.TOKENS,
+            "torch's global generator was drawn from or seeded, so that requests without a seed draw other tokens: "
+            "give the patch a torch.Generator of its own",
+        )
 
 
 def check_repeat(first: Play, second: Play) -> Iterator[Alarm]:
     """Hold two plays of one schedule against each other."""
-    yield from _differences(first, second, Oracle.REPEAT, "the first time", "the second time")
+    for alarm, _ in _differences(first, second, Oracle.REPEAT, "the first time", "the second time"):
+        yield alarm
 
 
 def check_rows(patch: Patch, log: Log, solos: Mapping[str, Solo], tolerance: float) -> Iterator[Alarm]:
@@ -92,9 +111,9 @@ def check_batch(
             yield Alarm(Oracle.BATCH, f"{len(here.tokens)} tokens of {planned.length} came out", None, name)
             continue
         drawn = tolerance >= COARSE and not planned.draw.greedy
-        parting, text = _compare_alone(here, alone, tolerance, drawn=drawn)
+        parting, text = compare_alone(here, alone, tolerance, drawn=drawn)
         if text:
-            yield Alarm(Oracle.BATCH, f"{text} in the batch and alone", _step_of(log, name, parting), name)
+            yield Alarm(Oracle.BATCH, text, step_of(log, name, parting), name)
         until[name] = planned.prompt + parting
     compared = [(place, row) for place, row in log.due.items() if place[2] < until.get(place[0], 0)]
     for place, distance in _distances(compared, solos):
@@ -108,16 +127,20 @@ def solos_of(schedule: Schedule, found: Mapping[Planned, Solo], context: int) ->
     return {name: found[key] for name, key in zip(schedule.ids, keys, strict=True)}
 
 
-def _compare_alone(here: Played, alone: Played, tolerance: float, *, drawn: bool) -> tuple[int, str]:
+def compare_alone(here: Played, alone: Played, tolerance: float, *, drawn: bool) -> tuple[int, str]:
     """Up to which token both agree, and what is wrong there, if anything."""
     pairs = zip(here.tokens, alone.tokens, here.logprobs, alone.logprobs, alone.margins, strict=False)
     for at, (token, other, logprob, expected, margin) in enumerate(pairs):
         if token != other:
             excused = drawn or margin <= EXCUSED * tolerance
-            return at, "" if excused else f"token {at} is {token} and {other}, {margin:.2g} ahead of the next,"
+            return at, "" if excused else _apart(at, token, other, margin)
         if not abs(logprob - expected) <= tolerance:
-            return at, f"the log-probability of token {at} is {logprob:.6f} and {expected:.6f}"
+            return at, f"the log-probability of token {at} is {logprob:.6f} in the batch and {expected:.6f} alone"
     return len(here.tokens), ""
+
+
+def _apart(at: int, token: int, other: int, margin: float) -> str:
+    return f"token {at} is {token} in the batch and {other} alone, which was ahead of the next by {margin:.2g}"
 
 
 def _distances(rows: Iterable[tuple[Place, Tensor]], solos: Mapping[str, Solo]) -> Iterator[tuple[Place, float]]:
@@ -133,24 +156,20 @@ def _alone(place: Place, solos: Mapping[str, Solo]) -> Tensor | None:
     return solos[request].row(layer, position) if request in solos else None
 
 
-def _differences(before: Play, after: Play, oracle: Oracle, one: str, other: str) -> Iterator[Alarm]:
+def _differences(before: Play, after: Play, oracle: Oracle, one: str, other: str) -> Iterator[tuple[Alarm, int]]:
+    """What differs first in each request, and at which token, from 0; behind the last one where it ended."""
     for name, old in before.requests.items():
         new = after.requests.get(name)
         if new is None or new.finished != old.finished:
             ended = one if old.finished else other
-            yield Alarm(oracle, f"ended {ended} only", None, name)
+            yield Alarm(oracle, f"ended {ended} only", None, name), len(old.tokens)
         elif at := _parting(old.tokens, new.tokens):
-            yield Alarm(
-                oracle, f"token {at - 1} is {_at(old.tokens, at)} {one} and {_at(new.tokens, at)} {other}", None, name
-            )
+            text = f"token {at - 1} is {_at(old.tokens, at)} {one} and {_at(new.tokens, at)} {other}"
+            yield Alarm(oracle, text, None, name), at - 1
         elif at := _parting(old.logprobs, new.logprobs):
-            yield Alarm(
-                oracle,
-                f"the log-probability of token {at - 1} is {_at(old.logprobs, at)!r} {one} and "
-                f"{_at(new.logprobs, at)!r} {other}",
-                None,
-                name,
-            )
+            here, there = _at(old.logprobs, at), _at(new.logprobs, at)
+            text = f"the log-probability of token {at - 1} is {here!r} {one} and {there!r} {other}"
+            yield Alarm(oracle, text, None, name), at - 1
 
 
 def _parting(old: tuple[float, ...], new: tuple[float, ...]) -> int:
@@ -173,7 +192,7 @@ def _alarm(log: Log, place: Place, what: str, oracle: Oracle = Oracle.ALONE) -> 
     return Alarm(oracle, f"{layer}, position {position} {what}", step, request)
 
 
-def _step_of(log: Log, request: str, token: int) -> int | None:
+def step_of(log: Log, request: str, token: int) -> int | None:
     """The step that drew a request's token of that number, from 0."""
     steps = [view.step for view in log.steps for row in view.rows if row.request == request and row.samples]
     return steps[token] if token < len(steps) else None

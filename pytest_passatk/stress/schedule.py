@@ -82,6 +82,11 @@ class Schedule:
         """The requests' names."""
         return tuple(f"r{at}" for at in range(len(self.requests)))
 
+    @property
+    def drawn(self) -> frozenset[str]:
+        """Those whose tokens are drawn, and not just the likeliest."""
+        return frozenset(name for name, each in zip(self.ids, self.requests, strict=True) if not each.draw.greedy)
+
     def sample_of(self, at: int) -> int:
         """The index of a request among those of its problem."""
         return sum(each.problem == self.requests[at].problem for each in self.requests[:at])

@@ -59,13 +59,18 @@ def _place(tensor: Tensor) -> tuple[int, ...]:
 
 def poison(tensor: Tensor) -> None:
     """Fill a tensor: integers with 2^40 (or the largest power of two that fits), floats with NaN, truth with true."""
-    kind = str(tensor.dtype).removeprefix("torch.")
+    import torch  # noqa: PLC0415 - heavy
+
+    with torch.inference_mode(tensor.is_inference()):  # one that was made in a step may be written in that mode alone
+        tensor.detach().fill_(_filler(tensor))
+
+
+def _filler(tensor: Tensor) -> float:
     if tensor.is_floating_point():
-        tensor.fill_(float("nan"))
-    elif kind == "bool":
-        tensor.fill_(value=True)
-    else:
-        tensor.fill_(FARTHEST.get(8 * tensor.element_size(), FAR))
+        return float("nan")
+    if str(tensor.dtype).endswith("bool"):
+        return True
+    return FARTHEST.get(8 * tensor.element_size(), FAR)
 
 
 def dirty_rows(tensor: Tensor, active: int) -> list[int]:

@@ -1,7 +1,7 @@
 """The search for a schedule that breaks a patch, and for the smallest one that does."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, TypeAlias
 
@@ -9,9 +9,11 @@ from pytest_passatk.stress.alarm import Oracle
 from pytest_passatk.stress.case import Finding
 from pytest_passatk.stress.generate import relatives, schedules
 from pytest_passatk.stress.runtime import Runtime
-from pytest_passatk.stress.schedule import Schedule
+from pytest_passatk.stress.schedule import Planned, Schedule
 
 Examine: TypeAlias = Callable[[Schedule], Finding]
+CROWDED = 16  # requests; more are thinned out at first
+ALIKE = (1, 2, 3, 4)  # tokens; the lengths that are tried for all of them
 ENDLESS = 10**6  # examples; time is the limit
 
 
@@ -103,10 +105,40 @@ def search_all(runtime: Runtime, examine: Examine, seconds: float) -> tuple[Smal
 
 def shrink(schedule: Schedule, finding: Finding, examine: Examine, seconds: float) -> Smallest:
     """The smallest relative of a schedule that fails in the same way; itself where none does."""
-    found = Search(examine, seconds, kind_of(finding)).run(relatives(schedule))
+    deadline = monotonic() + seconds
+    schedule, finding = _thinned(schedule, finding, examine, monotonic() + seconds / 2)
+    found = Search(examine, deadline - monotonic(), kind_of(finding)).run(relatives(schedule))
     if found and size_of(found.schedule) <= size_of(schedule):
         return found
     return Smallest(schedule, finding, exhausted=found is not None)
+
+
+def _thinned(schedule: Schedule, finding: Finding, examine: Examine, deadline: float) -> tuple[Schedule, Finding]:
+    """A crowd without those of its requests that a failure does without, and alike where that will do.
+
+    Hypothesis would take minutes for what is large. Halves are left out, then quarters, and so on (delta debugging,
+    Zeller 2002).
+    """
+
+    def fails(smaller: Schedule) -> bool:
+        nonlocal schedule, finding
+        tried = examine(smaller) if smaller.requests and monotonic() < deadline else Finding()
+        if tried.alarms and kind_of(tried) == kind_of(finding):
+            schedule, finding = smaller, tried
+            return True
+        return False
+
+    size = len(schedule.requests) // 2
+    while size and len(schedule.requests) > CROWDED:
+        start = 0
+        while start < len(schedule.requests):
+            rest = schedule.requests[:start] + schedule.requests[start + size :]
+            start += 0 if fails(replace(schedule, requests=rest, name="")) else size
+        size //= 2
+    if len(schedule.requests) > CROWDED:
+        alike = (tuple(Planned(1, length) for _ in schedule.requests) for length in ALIKE)
+        any(fails(replace(schedule, requests=each, name="")) for each in alike)
+    return schedule, finding
 
 
 def kind_of(finding: Finding) -> tuple[Oracle, str]:

@@ -26,6 +26,11 @@ from pytest_passatk.stress.search import Smallest, kind_of, search_all, shrink
 
 SHRINKING = 60.0  # seconds for one failure; on a quiet machine it is over in a tenth of that
 
+OUTLASTS = (
+    "no single schedule plays it again: run the suite as a whole; what outlasts a patch is mostly state in its class "
+    "or module, which belongs on self, made in attach"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -96,6 +101,8 @@ class Trial:
         finding = self._examine(fitted)
         if not finding.alarms:
             return ""
+        if finding.alarms[0].oracle is Oracle.RESTORED:
+            return self._left(finding)
         if known := self._known.get(kind_of(finding)):
             return self._again(finding, known)
         return self._tell(shrink(fitted, finding, self._examine, SHRINKING), f"from {schedule.name}")
@@ -105,6 +112,8 @@ class Trial:
         found, tried = search_all(self.runtime, self._examine, seconds)
         if found is None:
             return ""
+        if found.finding.alarms[0].oracle is Oracle.RESTORED:
+            return self._left(found.finding)
         if known := self._known.get(kind_of(found.finding)):
             return self._again(found.finding, known)
         return self._tell(found, f"the {tried} schedules tried")
@@ -138,6 +147,11 @@ class Trial:
         path = save(self._place.folder, smallest, self._patch, self.runtime.name)
         self._known[kind_of(smallest.finding)] = path
         return account(smallest, origin, self._patch, self.runtime.name, self._place.repeat(path))
+
+    def _left(self, finding: Finding) -> str:
+        """Of what an earlier schedule left behind; no single schedule shows it again, so none is saved."""
+        first = headline(finding.alarms[0], self._patch, self.runtime.name, at_fault=finding.at_fault)
+        return f"{first}\n\n  {finding.alarms[0].text}\n\n{OUTLASTS}"
 
     def _again(self, finding: Finding, known: Path) -> str:
         first = headline(finding.alarms[0], self._patch, self.runtime.name, at_fault=finding.at_fault)

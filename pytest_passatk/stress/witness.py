@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from pytest_passatk.core.patch import Capture, Patch, StepView
+from pytest_passatk.core.patch import Capture, Claim, Patch, StepView
 from pytest_passatk.runtimes.observer import PatchObserver
 from pytest_passatk.stress.alarm import Alarm, Oracle
+from pytest_passatk.stress.candidates import leads, shifted
 from pytest_passatk.stress.distance import equal_rows
 from pytest_passatk.stress.scratch import Scratch
 
@@ -25,6 +26,7 @@ class Log:
         captured: what the patch took, in order; a place that is there twice was taken twice.
         layer_calls: how often a tapped layer of the patch put something out.
         alarms: found while it went on.
+        leads: by how much the likeliest candidate of each row was ahead, by step; of patches that are held to it.
     """
 
     steps: list[StepView] = field(default_factory=list)
@@ -33,6 +35,7 @@ class Log:
     captured: list[tuple[Place, Tensor]] = field(default_factory=list)
     layer_calls: int = 0
     alarms: list[Alarm] = field(default_factory=list)
+    leads: list[tuple[float, ...]] = field(default_factory=list)
 
 
 class Witness:
@@ -42,14 +45,18 @@ class Witness:
         patch: that is watched; one that does nothing where there is none.
         watch: layers whose rows are kept beside those that the patch taps.
         poisoned: whether scratch is filled before every step.
+        drawn: the requests whose tokens are drawn; a patch that leaves tokens alone leaves their probabilities, too.
     """
 
-    def __init__(self, patch: Patch, watch: tuple[str, ...] = (), *, poisoned: bool = False) -> None:
+    def __init__(
+        self, patch: Patch, watch: tuple[str, ...] = (), *, poisoned: bool = False, drawn: frozenset[str] = frozenset()
+    ) -> None:
         self.log = Log()
         self.layers = tuple(dict.fromkeys([*patch.layers, *watch]))
         self._patch = patch
         self._hand = PatchObserver(patch)
         self._poisoned = poisoned
+        self._drawn = drawn if patch.claim is Claim.SAME_TOKENS else frozenset()
         self._scratch = Scratch(patch, poisoned=poisoned)
         self._now: dict[str, Tensor] = {}
 
@@ -97,7 +104,14 @@ class Witness:
 
     def candidates(self, logits: Tensor) -> Tensor:
         """See Observer."""
-        return self._hand.candidates(logits)
+        given = logits.clone() if self._drawn else None
+        got = self._hand.candidates(logits)
+        if given is not None:
+            for request, text in shifted(given, got, self.view.rows, self._drawn):
+                self._accuse(Oracle.TOKENS, text, request)
+        if self._patch.independent:
+            self.log.leads.append(leads(got))
+        return got
 
     def end(self, tokens: Sequence[int]) -> None:
         """See Observer; looks at scratch again, which the patch may have written while tokens were drawn."""

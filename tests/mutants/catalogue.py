@@ -17,6 +17,7 @@ from pytest_passatk.stress.solo import Solo
 
 EVERYWHERE = ("tensor", "hf", "vllm")
 PACKED = ("tensor", "hf")
+MODELS = ("hf", "vllm")  # what a token leaves behind depends on its hidden states there
 VLLM = ("vllm",)
 
 PATIENCE = 3.0  # seconds for one that hangs
@@ -63,9 +64,26 @@ MUTANTS = (
     _mutant("taps:RowsFromZero", "rows are taken to be the first ones", Oracle.SHADOW, "refill"),
     _mutant("taps:ResumedMisclassified", "a resumed request is taken for a new one", Oracle.COUNTERS, "preemption"),
     _mutant("taps:ResumedUncounted", "the same, without a counter of rows", Oracle.ALONE, "preemption"),
+    _mutant("taps:FirstThirtyTwo", "has room for 32 requests, and leaves out the rest", Oracle.ALONE, "crowd"),
+    _mutant("state:PoolNeverRefilled", "slots of requests that are gone are not given back", Oracle.EXCEPTION, "crowd"),
+    _mutant("state:PackedRow", "a packed row is taken for a row of logits", Oracle.ALONE, "lifo-8"),
+    _mutant("state:DecodeFirst", "requests that decode are taken for the first rows of logits", Oracle.ALONE, "refill"),
+    _mutant("state:BatchMean", "each row has half the mean of the batch taken off", Oracle.ALONE, "fifo-8"),
+    _mutant("state:BudgetByProblem", "what belongs to a sample is kept by problem", Oracle.ALONE, "lifo-8"),
+    _mutant("state:BudgetByRow", "what belongs to a request is kept by row", Oracle.ALONE, "fifo-8"),
+    _mutant("state:BudgetOfParts", "a part of a prompt counts like a token", Oracle.ALONE, "staggered-chunked"),
+    _mutant("state:BudgetForgotten", "state is lost when a request is thrown out", Oracle.ALONE, "preemption"),
+    _mutant("steering:FirstRows", "the first rows are pushed, whoever decodes", Oracle.ALONE, "refill"),
+    _mutant("steering:FirstPart", "only the first part of a prompt is pushed", Oracle.ALONE, "staggered-chunked"),
+    _mutant("steering:LastRowOnly", "what is read again is not pushed again", Oracle.ALONE, "preemption", MODELS),
     _mutant("samplers:DoubleTemperature", "divides by the temperature twice", Oracle.TOKENS, "mixed-draws"),
     _mutant("samplers:OwnRandomness", "claims the same tokens, and draws its own", Oracle.TOKENS, "mixed-draws"),
     _mutant("samplers:OwnColderDraw", "claims the distribution, and is colder", Oracle.DISTRIBUTION, "mixed-draws"),
+    _mutant("samplers:SharedNoise", "all rows of a step have one noise", Oracle.ALONE, "mixed-draws"),
+    _mutant("samplers:RestartedDraw", "a generator starts anew after preemption", Oracle.ALONE, "preempted-draws"),
+    _mutant("samplers:GlobalRandomness", "draws from the engine's source of randomness", Oracle.TOKENS, "alone"),
+    _mutant("samplers:HalfPrecision", "candidates go through float16", Oracle.TOKENS, "mixed-draws"),
+    _mutant("samplers:TemperatureKept", "looked up when the number of rows changes", Oracle.TOKENS, "preempted-draws"),
     _mutant("samplers:MinPNotMoved", "min-p is neither moved nor cleared", Oracle.TOKENS, "mixed-draws"),
     _mutant("samplers:MovedIgnored", "moves of rows are ignored", Oracle.TOKENS, "mixed-draws", PACKED),
     _mutant("samplers:ReusedSlotNotCleared", "a reused row is not cleared", Oracle.TOKENS, "reused-rows", PACKED),
@@ -76,6 +94,8 @@ MUTANTS = (
     _mutant("lifecycle:Exits", "ends the process with status 0", Oracle.CRASH, "pair"),
     _mutant("lifecycle:Hangs", "never comes back", Oracle.HANG, "pair"),
     _mutant("lifecycle:LeavesHook", "leaves a forward hook", Oracle.RESTORED, "pair"),
+    _mutant("lifecycle:LeavesHookOnError", "leaves a forward hook where a step raises", Oracle.RESTORED, "pair"),
+    _mutant("lifecycle:LeavesType", "leaves another default type of torch", Oracle.RESTORED, "pair"),
     _mutant("lifecycle:LeavesMethod", "leaves a method of its own", Oracle.RESTORED, "pair"),
     _mutant("lifecycle:LeavesWeights", "leaves other weights", Oracle.RESTORED, "pair"),
 )  # fmt: skip

@@ -3,8 +3,12 @@
 import faulthandler
 import os
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
+
+import torch
 
 from pytest_passatk.core.patch import Live, Patch, StepView
 
@@ -16,6 +20,24 @@ class LeavesHook(Patch):
 
     def attach(self, live: Live) -> Any:
         live.network.register_forward_hook(lambda *_: None)
+        return super().attach(live)
+
+
+class LeavesHookOnError(Patch):
+    """Takes its hook off where all goes well, and leaves it where a step raises: there is no `finally`."""
+
+    @contextmanager
+    def attach(self, live: Live) -> Iterator[None]:
+        hook = live.network.register_forward_hook(lambda *_: None)
+        yield
+        hook.remove()
+
+
+class LeavesType(Patch):
+    """Sets the type that torch makes tensors in, and leaves it."""
+
+    def attach(self, live: Live) -> Any:
+        torch.set_default_dtype(torch.bfloat16)
         return super().attach(live)
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from pytest_passatk.core.patch import Claim, Live, Patch, Tensor
+from pytest_passatk.core.patch import Claim, Live, Patch, StepRow, StepView, Tensor
 from pytest_passatk.runtimes.replacement import replaced
 
 
@@ -25,6 +25,11 @@ def divided(batch: Any, logits: Tensor) -> Tensor:
     """The logits divided by their temperatures; greedy ones as they are."""
     own = temperatures(batch, logits)
     return logits / own.where(own > 0, torch.ones_like(own))
+
+
+def gumbel(shape: tuple[int, ...], random: torch.Generator) -> Tensor:
+    """Noise; of scores to which it is added the largest is a draw."""
+    return torch.rand(shape, generator=random, dtype=torch.float64).log().neg().log().neg()
 
 
 class DoubleTemperature(Patch):
@@ -47,10 +52,13 @@ class OwnRandomness(Patch):
         return super().attach(live)
 
     def modify_candidates(self, logits: Tensor) -> Tensor:
-        noise = torch.rand(logits.shape, generator=self.random, dtype=torch.float64).log().neg().log().neg()
-        drawn = (self.scores(logits).double().cpu() + noise).argmax(1, keepdim=True).to(logits.device)
+        drawn = (self.scores(logits).double().cpu() + self.noise(logits)).argmax(1, keepdim=True).to(logits.device)
         only = torch.full_like(logits, -math.inf).scatter(1, drawn, 0.0)
         return only.where(temperatures(self.batch, logits) > 0, logits)
+
+    def noise(self, logits: Tensor) -> Tensor:
+        """For each of the logits."""
+        return gumbel(logits.shape, self.random)
 
     def scores(self, logits: Tensor) -> Tensor:
         """What the noise is added to."""
@@ -68,6 +76,76 @@ class OwnColderDraw(OwnDraw):
 
     def scores(self, logits: Tensor) -> Tensor:
         return divided(self.batch, logits)
+
+
+class RequestDraw(OwnDraw):
+    """Draws from a generator of each request, seeded by its problem and number: so requests do not see each other."""
+
+    independent = True
+
+    def attach(self, live: Live) -> Any:
+        self.generators: dict[str, torch.Generator] = {}
+        return super().attach(live)
+
+    def begin_step(self, view: StepView) -> None:
+        self.view = view
+
+    def noise(self, logits: Tensor) -> Tensor:
+        return torch.stack([self.noise_of(row, logits.shape[1]) for row in self.view.rows])
+
+    def noise_of(self, row: StepRow, count: int) -> Tensor:
+        """Gumbel noise for a request, where it draws."""
+        seed = 1000 * int(row.problem) + row.sample
+        generator = self.generators.setdefault(row.request, torch.Generator().manual_seed(seed))
+        return gumbel((count,), generator) if row.samples else torch.zeros(count, dtype=torch.float64)
+
+
+class RestartedDraw(RequestDraw):
+    """A request that is thrown out gets a new generator, from the same seed, when it comes back."""
+
+    def begin_step(self, view: StepView) -> None:
+        super().begin_step(view)
+        here = {row.request for row in view.rows}
+        self.generators = {name: generator for name, generator in self.generators.items() if name in here}
+
+
+class SharedNoise(RequestDraw):
+    """All rows of a step get the same noise."""
+
+    def noise(self, logits: Tensor) -> Tensor:
+        return gumbel((1, logits.shape[1]), self.random)
+
+
+class GlobalRandomness(Patch):
+    """Drops rows of what it looks at by the engine's own source of randomness."""
+
+    layers = ("layers.0",)
+
+    def on_layer(self, name: str, tensor: Tensor) -> None:
+        del name
+        torch.nn.functional.dropout(tensor)
+
+
+class HalfPrecision(Patch):
+    """Hands candidates on in float16 numbers; hardly a token changes."""
+
+    def modify_candidates(self, logits: Tensor) -> Tensor:
+        return logits.half().to(logits)
+
+
+class TemperatureKept(Patch):
+    """Takes the temperatures anew where the number of rows changes, and else those that it had."""
+
+    def attach(self, live: Live) -> Any:
+        self.batch, self.kept = live.batch, torch.empty(0)
+        return super().attach(live)
+
+    def modify_candidates(self, logits: Tensor) -> Tensor:
+        now = temperatures(self.batch, logits)
+        if len(self.kept) != len(now):
+            self.kept = now.clone()
+        both = (now > 0) & (self.kept > 0)
+        return logits.where(~both, logits * now / self.kept)
 
 
 class Rows:

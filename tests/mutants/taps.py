@@ -170,3 +170,37 @@ class ResumedUncounted(ResumedMisclassified):
 
     def counters(self) -> dict[str, int]:
         return {"layer_calls": self.numbers["layer_calls"]}
+
+
+class FirstThirtyTwo(Repaired):
+    """Has room for 32 requests, and leaves out the others without a word."""
+
+    def attach(self, live: Live) -> Any:
+        self.left_out = 0
+        return super().attach(live)
+
+    def find(self, view: StepView) -> list[Place]:
+        found = super().find(view)
+        self.left_out += len(found[32:])
+        return found[:32]
+
+    def counters(self) -> dict[str, int]:
+        return self.numbers | {"decode_rows": self.numbers["decode_rows"] + self.left_out}
+
+
+class Growing(Repaired):
+    """Sound: its buffers are made within a step, twice as large as what they have to hold then."""
+
+    def attach(self, live: Live) -> Any:
+        attached = super().attach(live)
+        self.taken = {name: taken[:1].clone() for name, taken in self.taken.items()}
+        return attached
+
+    def on_layer(self, name: str, tensor: Tensor) -> None:
+        if len(self.taken[name]) < self.count:
+            self.taken[name] = tensor.new_zeros(2 * self.count, tensor.shape[1])
+        super().on_layer(name, tensor)
+
+    def buffers(self) -> dict[str, tuple[Tensor, int]]:
+        """A buffer that is too small is made anew before it is used."""
+        return {name: (tensor, min(active, len(tensor))) for name, (tensor, active) in super().buffers().items()}

@@ -14,7 +14,7 @@ from pytest_passatk.stress.schedule import Planned, Schedule
 
 ROOT = Path(__file__).parents[2]
 SUITE = str(ROOT / "suites" / "decode_shrink")
-CLASSICS = 12
+CLASSICS = 14
 
 TAPS = """
 import torch

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from pytest_passatk.stress.packed import PackedRuntime
 from pytest_passatk.stress.play import Play
 from pytest_passatk.stress.schedule import Planned, Schedule
 from pytest_passatk.stress.tensor_runtime import load
+from pytest_passatk.stress.trial import Place, Trial
 
 FIRST = Schedule((Planned(3, 2),))
 SECOND = Schedule((Planned(3, 2), Planned(3, 4)))
@@ -62,6 +64,16 @@ def test_what_a_patch_leaves_behind_for_the_next_schedule_is_told(runtime: Packe
     assert "were played before: " in alarm.text
     assert "LookupError: somebody has been here" in alarm.text
     assert finding.steps
+
+
+def test_no_schedule_is_given_for_what_takes_several(runtime: PackedRuntime, tmp_path: Path) -> None:
+    trial = Trial(runtime, PatchSpec("test_stress_bench:Leaver"), Place(tmp_path, str))
+    assert trial.play(FIRST) == ""
+    text = trial.play(SECOND)
+    trial.close()
+    assert "LookupError: somebody has been here" in text
+    assert "run the suite as a whole" in text
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_patch_it_is_the_runtime_that_is_at_fault(runtime: PackedRuntime) -> None:

@@ -10,6 +10,7 @@ from pytest_passatk.stress.schedule import BLOCK, Draw, Planned, Schedule
 
 BY_NAME = {each.name: each for each in CLASSICS}
 WANTED = {"pair", "fifo-8", "lifo-8", "abort", "refill", "two-waves", "staggered-chunked", "preemption"}
+CROWDED = {"preempted-draws", "crowd"}
 SEEDED = Draw(temperature=1.0, seed=3)
 
 
@@ -19,7 +20,7 @@ def lengths(name: str) -> list[int]:
 
 def test_all_classics_are_there_once_and_controls_come_first() -> None:
     assert len(BY_NAME) == len(CLASSICS)
-    assert set(BY_NAME) == WANTED | {"alone", "same-8", "mixed-draws", "reused-rows"}
+    assert set(BY_NAME) == WANTED | {"alone", "same-8", "mixed-draws", "reused-rows", *CROWDED}
     assert [each.name for each in CLASSICS[:2]] == ["alone", "same-8"]
 
 

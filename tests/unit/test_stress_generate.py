@@ -11,6 +11,7 @@ from pytest_passatk.stress.classics import CLASSICS
 from pytest_passatk.stress.fitting import needs, parted, valid
 from pytest_passatk.stress.generate import DRAWS, MOST, PROMPTS, relatives, schedules
 from pytest_passatk.stress.schedule import Draw, Planned, Schedule
+from pytest_passatk.stress.search import CROWDED
 
 CONTEXT = 64
 SEARCH = settings(
@@ -126,9 +127,9 @@ def test_relatives_are_smaller_in_every_respect(data: st.DataObject) -> None:
     relative = data.draw(relatives(schedule))
     assert valid(relative)
     assert 1 <= len(relative.requests) <= len(schedule.requests)
-    assert relative.slots in (None, schedule.slots)
-    assert relative.budget in (None, schedule.budget)
-    assert relative.blocks in (None, schedule.blocks)
+    for limit in ("slots", "budget", "blocks"):
+        own, whole = getattr(relative, limit), getattr(schedule, limit)
+        assert own is None or (whole is not None and 1 <= own <= whole)
     candidates = iter(schedule.requests)
     for each in relative.requests:  # each comes from one of the schedule's, in order
         assert any(smaller(each, whole) for whole in candidates)
@@ -146,7 +147,10 @@ def smaller(each: Planned, whole: Planned) -> bool:
     )
 
 
-@pytest.mark.parametrize("classic", CLASSICS, ids=[each.name for each in CLASSICS])
+SMALL = [each for each in CLASSICS if len(each.requests) <= CROWDED]  # others are thinned out before
+
+
+@pytest.mark.parametrize("classic", SMALL, ids=[each.name for each in SMALL])
 def test_the_schedule_itself_is_soon_found_among_its_relatives(classic: Schedule) -> None:
     assert classic in drawn(relatives(classic), 50)
 
@@ -160,15 +164,13 @@ def test_a_late_pair_shrinks_to_the_pair() -> None:
     assert replace(unequal, requests=tuple(sorted(unequal.requests))) == Schedule((Planned(1, 1), Planned(1, 2)))
 
 
-def test_what_needs_the_limits_keeps_them() -> None:
+def test_what_needs_a_limit_keeps_one_that_is_as_tight_as_can_be() -> None:
     preemption = next(each for each in CLASSICS if each.name == "preemption")
 
     def outgrows(it: Schedule) -> bool:
         return it.blocks is not None and it.blocks < sum(map(needs, it.requests))
 
-    shrunk = find(relatives(preemption), outgrows, settings=SEARCH)
-    assert shrunk.blocks == preemption.blocks
-    assert sum(map(needs, shrunk.requests)) == (preemption.blocks or 0) + 1
+    assert find(relatives(preemption), outgrows, settings=SEARCH) == Schedule((Planned(1, 1),) * 2, blocks=1)
 
 
 @settings(SEARCH, max_examples=100)

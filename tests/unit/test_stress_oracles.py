@@ -7,18 +7,20 @@ from typing import Any
 import pytest
 import torch
 
-from pytest_passatk.core.patch import Claim, Live, Patch
+from pytest_passatk.core.patch import Claim, Live, Patch, StepView
 from pytest_passatk.core.protocols import ModelOptions
-from pytest_passatk.stress import oracles
+from pytest_passatk.stress import oracles, scratch
 from pytest_passatk.stress.alarm import Oracle
 from pytest_passatk.stress.case import Finding, examine
 from pytest_passatk.stress.distance import distances
 from pytest_passatk.stress.packed import PackedRuntime
 from pytest_passatk.stress.play import Play, Played
+from pytest_passatk.stress.restore import check_restored
 from pytest_passatk.stress.schedule import Draw, Planned, Schedule
 from pytest_passatk.stress.solo import Solo, key_of, run_alone
 from pytest_passatk.stress.tensor_runtime import load
-from pytest_passatk.stress.witness import Log
+from pytest_passatk.stress.turns import in_turn
+from pytest_passatk.stress.witness import Log, Witness
 
 PAIR = Schedule((Planned(3, 2), Planned(3, 3)))
 
@@ -107,6 +109,112 @@ def test_scratch_is_looked_at_once_tokens_are_drawn(runtime: PackedRuntime) -> N
     assert {alarm.oracle for alarm in alarms} == {Oracle.CANARY}
     assert [alarm.step for alarm in alarms] == [0, 1, 2]
     assert look(runtime, SoundWriter).alarms == ()
+
+
+class Scalar(SoundWriter):
+    """Tells of scratch that has no rows."""
+
+    def attach(self, live: Live) -> Any:
+        self.scratch = torch.zeros(())
+        return Patch.attach(self, live)
+
+    def modify_candidates(self, logits: Any) -> Any:
+        return logits
+
+
+def test_scratch_has_rows(runtime: PackedRuntime) -> None:
+    alarms = look(runtime, Scalar).alarms
+    assert {alarm.oracle for alarm in alarms} == {Oracle.ACTIVE}
+    assert "leave it out of buffers()" in alarms[0].text
+
+
+def test_scratch_of_a_network_in_inference_mode_can_be_filled() -> None:
+    with torch.inference_mode():
+        made = torch.zeros(2)
+    scratch.poison(made)
+    assert made.isnan().all()
+    weights = torch.zeros(2, requires_grad=True)
+    scratch.poison(weights)
+    assert weights.isnan().all()
+
+
+class Guarded(Patch):
+    """Does not let itself be attached twice, because it never notes that it is gone."""
+
+    attached = False
+
+    def attach(self, live: Live) -> Any:
+        if type(self).attached:
+            raise RuntimeError("attached already")
+        type(self).attached = True
+        return super().attach(live)
+
+
+def test_a_patch_can_be_attached_again(runtime: PackedRuntime) -> None:
+    (alarm,) = check_restored(runtime, Guarded, PAIR)
+    assert alarm.oracle is Oracle.RESTORED
+    assert alarm.text == "cannot be attached a second time: RuntimeError: attached already"
+    assert check_restored(runtime, Heard, PAIR) == []
+
+
+class Colder(Patch):
+    """Draws colder, by so little that no token changes."""
+
+    def modify_candidates(self, logits: Any) -> Any:
+        return logits * 1.01
+
+
+class Shifted(Patch):
+    """Adds the same to all logits, which says nothing."""
+
+    def modify_candidates(self, logits: Any) -> Any:
+        return logits + 1.0
+
+
+@pytest.mark.parametrize(("make", "accused"), [(Colder, [("r1", 0), ("r1", 1)]), (Shifted, [])])
+def test_probabilities_of_requests_that_draw_stay_the_same(
+    make: Callable[[], Patch], accused: list[tuple[str, int]], runtime: PackedRuntime
+) -> None:
+    schedule = Schedule((Planned(3, 2), Planned(3, 2, draw=Draw(1.0))))
+    solos = run_alone(runtime, [key_of(each, runtime.context) for each in schedule.requests], ())
+    alarms = examine(runtime, make, schedule, solos, ()).alarms
+    assert [(alarm.request, alarm.step) for alarm in alarms] == accused
+    assert all("without the patch and" in alarm.text for alarm in alarms)
+
+
+def test_the_step_is_told_in_which_tokens_part(runtime: PackedRuntime) -> None:
+    class Late(Patch):
+        """Bans the likeliest token of the last step."""
+
+        def begin_step(self, view: StepView) -> None:
+            self.last = view.step == 2
+
+        def modify_candidates(self, logits: Any) -> Any:
+            return -logits if self.last else logits
+
+    (alarm,) = look(runtime, Late).alarms
+    assert (alarm.oracle, alarm.request, alarm.step) == (Oracle.TOKENS, "r1", 2)
+
+
+def test_torch_is_left_where_it_was_in_its_random_numbers(runtime: PackedRuntime) -> None:
+    before = torch.get_rng_state()
+    look(runtime, Heard)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_in_turn_each_request_is_alone_and_whole(runtime: PackedRuntime) -> None:
+    planned = (Planned(20, 4, arrival=3), Planned(20, 4, abort=2), Planned(20, 4))
+    schedule = in_turn(Schedule(planned, slots=2, budget=8, blocks=1))
+    log = Log()
+
+    class Counts(Patch):
+        def begin_step(self, view: StepView) -> None:
+            log.steps.append(view)
+
+    with runtime.attached(patch := Counts(), Witness(patch)):
+        play = runtime.play(schedule)
+    assert all(len(view.rows) == 1 and view.rows[0].samples for view in log.steps)
+    assert [len(each.tokens) for each in play.requests.values()] == [4, 4, 4]
 
 
 def test_distances_are_relative_to_what_is_large() -> None:
