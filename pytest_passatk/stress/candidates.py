@@ -1,13 +1,14 @@
 """What a patch makes of the logits that tokens are drawn from."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 from pytest_passatk.core.patch import StepRow
 
 Tensor: TypeAlias = Any  # torch is imported only where it is used
 CLOSE = 1e-4  # of probabilities: float32 computed in another order stays below, a cast to float16 does not
-SURE = 1e9  # by how much the only candidate is ahead
+MOST = 8  # candidates of a row that are kept
 
 
 def shifted(given: Tensor, got: Tensor, rows: tuple[StepRow, ...], drawn: frozenset[str]) -> Iterator[tuple[str, str]]:
@@ -30,7 +31,12 @@ def shifted(given: Tensor, got: Tensor, rows: tuple[StepRow, ...], drawn: frozen
             yield row.request, f"token {token} has probability {one:.4g} without the patch and {other:.4g} with it"
 
 
-def leads(logits: Tensor) -> tuple[float, ...]:
-    """By how much the likeliest candidate of each row is ahead of the next."""
-    best = logits.double().topk(2, dim=1).values
-    return tuple((best[:, 0] - best[:, 1]).nan_to_num(nan=SURE, posinf=SURE).tolist())
+def likeliest(logits: Tensor) -> list[list[float]]:
+    """The log-probabilities of the MOST likeliest candidates of each row, in order."""
+    found: list[list[float]] = logits.double().log_softmax(1).topk(min(MOST, logits.shape[1]), dim=1).values.tolist()
+    return found
+
+
+def lead(best: Sequence[float]) -> float:
+    """By how much the likeliest candidate is ahead of the next; endlessly where there is no other."""
+    return best[0] - best[1] if len(best) > 1 else math.inf

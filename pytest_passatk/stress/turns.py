@@ -1,10 +1,12 @@
 """Whether each request under a patch is as it is alone under it: for patches that say so of themselves."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pytest_passatk.stress import oracles
 from pytest_passatk.stress.alarm import Alarm, Oracle
+from pytest_passatk.stress.candidates import lead
 from pytest_passatk.stress.play import Play, Played
 from pytest_passatk.stress.schedule import Schedule
 from pytest_passatk.stress.witness import Log
@@ -34,21 +36,35 @@ def check_turns(
     for name, planned in zip(schedule.ids, schedule.requests, strict=True):
         if name not in play.requests or name not in alone.requests:
             continue
-        expected = _with_leads(alone.requests[name], [*_leads(alone_log, name)])
+        here, there = [*_likeliest(log, name)], [*_likeliest(alone_log, name)]
+        expected = _with_leads(alone.requests[name], there)
         drawn = tolerance >= oracles.COARSE and not planned.draw.greedy
         parting, text = oracles.compare_alone(play.requests[name], expected, tolerance, drawn=drawn)
+        if found := _shifted(here[: parting + bool(text)], there, tolerance):
+            parting, text = found
         if text:
             step = oracles.step_of(log, name, parting)
             yield Alarm(Oracle.ALONE, f"{text}; both under the patch", step, name)
 
 
-def _leads(log: Log, name: str) -> Iterator[float]:
-    """Of the candidates that a request's tokens were taken from."""
-    for view, leads in zip(log.steps, log.leads, strict=False):
-        yield from (lead for row, lead in zip(view.rows, leads, strict=True) if row.request == name and row.samples)
+def _likeliest(log: Log, name: str) -> Iterator[Sequence[float]]:
+    """The candidates that a request's tokens were taken from, if the patch hands any on."""
+    for view, rows in zip(log.steps, log.likeliest, strict=False):
+        yield from (best for row, best in zip(view.rows, rows, strict=True) if row.request == name and row.samples)
 
 
-def _with_leads(played: Played, leads: Sequence[float]) -> Played:
+def _with_leads(played: Played, likeliest: Sequence[Sequence[float]]) -> Played:
     """Where the patch hands on candidates, its two likeliest may be closer than those of the network."""
-    margins = tuple(map(min, played.margins, leads)) if leads else played.margins
+    margins = tuple(map(min, played.margins, map(lead, likeliest))) if likeliest else played.margins
     return replace(played, margins=margins)
+
+
+def _shifted(
+    here: Sequence[Sequence[float]], there: Sequence[Sequence[float]], tolerance: float
+) -> tuple[int, str] | None:
+    """The first token that was taken from other probabilities, and what they were."""
+    for at, (one, other) in enumerate(zip(here, there, strict=False)):
+        for own, alone in zip(map(math.exp, one), map(math.exp, other), strict=True):
+            if not abs(own - alone) <= tolerance:
+                return at, f"a candidate for token {at} has probability {own:.4g} in the batch and {alone:.4g} alone"
+    return None

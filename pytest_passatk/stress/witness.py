@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from pytest_passatk.core.patch import Capture, Claim, Patch, StepView
 from pytest_passatk.runtimes.observer import PatchObserver
 from pytest_passatk.stress.alarm import Alarm, Oracle
-from pytest_passatk.stress.candidates import leads, shifted
+from pytest_passatk.stress.candidates import likeliest, shifted
 from pytest_passatk.stress.distance import equal_rows
 from pytest_passatk.stress.scratch import Scratch
 
@@ -26,7 +26,7 @@ class Log:
         captured: what the patch took, in order; a place that is there twice was taken twice.
         layer_calls: how often a tapped layer of the patch put something out.
         alarms: found while it went on.
-        leads: by how much the likeliest candidate of each row was ahead, by step; of patches that are held to it.
+        likeliest: candidates of each row, by step: their log-probabilities; of patches that say they are independent.
     """
 
     steps: list[StepView] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Log:
     captured: list[tuple[Place, Tensor]] = field(default_factory=list)
     layer_calls: int = 0
     alarms: list[Alarm] = field(default_factory=list)
-    leads: list[tuple[float, ...]] = field(default_factory=list)
+    likeliest: list[list[list[float]]] = field(default_factory=list)
 
 
 class Witness:
@@ -110,7 +110,7 @@ class Witness:
             for request, text in shifted(given, got, self.view.rows, self._drawn):
                 self._accuse(Oracle.TOKENS, text, request)
         if self._patch.independent:
-            self.log.leads.append(leads(got))
+            self.log.likeliest.append(likeliest(got))
         return got
 
     def end(self, tokens: Sequence[int]) -> None:
