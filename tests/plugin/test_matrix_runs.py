@@ -195,7 +195,7 @@ def test_the_file_of_the_page_is_one(matrices: Matrices, monkeypatch: pytest.Mon
     page = (Path(__file__).parents[2] / "docs" / "matrix.md").read_text(encoding="utf-8")
     [text] = re.findall(r"```toml\n(# matrix\.toml.*?)```", page, re.DOTALL)
     (matrices.folder / "suites" / "arithmetic").mkdir()
-    here = text.replace("pytest_passatk.suites.gsm8k", "suites/quiz")
+    here = text.replace("suites/gsm8k", "suites/quiz")
     (matrices.folder / "page.toml").write_text(here)
     monkeypatch.chdir(matrices.folder)
     cells = plan_cells(read_matrix(Path("page.toml")))
