@@ -1,11 +1,11 @@
 """The runtime `vllm:PATH_OR_ID` of the stress suite: vLLM's offline engine in this process."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from importlib.util import find_spec
 from typing import Any
 
-from pytest_passatk.core.errors import MissingExtraError
+from pytest_passatk.core.errors import MissingExtraError, UsageError
 from pytest_passatk.core.patch import Live, Patch
 from pytest_passatk.core.protocols import ModelOptions
 from pytest_passatk.models import config, vllm_arguments, vllm_arms, vllm_log, vllm_setup, vllm_start
@@ -91,6 +91,8 @@ def _arguments(source: Source, options: ModelOptions) -> dict[str, Any]:
     own = vllm_arguments.convert(options.args)
     limits = (CONTEXT, config.read(source.folder).context, own.get("max_model_len"))
     length = min(limit for limit in limits if limit)
+    room = ROWS * length
+    _check_parts(own, room)
     setting = vllm_arguments.Setting(source, dtype, platform, length)
     ours = {
         "async_scheduling": False,
@@ -98,8 +100,18 @@ def _arguments(source: Source, options: ModelOptions) -> dict[str, Any]:
         "enable_chunked_prefill": True,
         "enable_prefix_caching": False,
         "enforce_eager": True,  # what is compiled calls no hook
-        "max_num_batched_tokens": ROWS * length,
+        "max_num_batched_tokens": room,
         "max_num_seqs": ROWS,
         "skip_tokenizer_init": True,
     }
     return vllm_arguments.engine_arguments(setting, options) | ours | own | {"max_model_len": length}
+
+
+def _check_parts(own: Mapping[str, Any], room: int) -> None:
+    """See that prompts are read in parts where a schedule says so, and only there. Raises UsageError."""
+    if own.get("enable_chunked_prefill", True) is True and own.get("max_num_batched_tokens", room) >= room:
+        return
+    raise UsageError(
+        "vllm: in the stress suite schedules say which prompts are read in parts: leave enable_chunked_prefill and "
+        f"max_num_batched_tokens out of --passatk-model-args (or give {room} tokens or more)"
+    )

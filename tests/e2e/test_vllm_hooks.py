@@ -336,6 +336,14 @@ def test_a_schedule_that_cannot_end_is_given_up(runtime: VllmRuntime, monkeypatc
     assert (runtime.play(SCHEDULES["pair"]), limits_of(runtime)) == (before, limits)
 
 
+@pytest.mark.parametrize(("name", "value"), [("enable_chunked_prefill", "false"), ("max_num_batched_tokens", "1000")])
+def test_an_engine_that_parts_prompts_otherwise_than_schedules_is_refused(
+    random_model: Path, name: str, value: str
+) -> None:
+    with pytest.raises(UsageError, match=r"leave enable_chunked_prefill .* \(or give 8192 tokens or more\)"):
+        vllm_runtime.load(str(random_model), ModelOptions(args={name: value}))
+
+
 def test_a_cache_smaller_than_asked_for_is_refused(runtime: VllmRuntime) -> None:
     with pytest.raises(UsageError, match="asks for 1000000 free blocks, but vLLM's cache has"):
         runtime.play(replace(SCHEDULES["pair"], blocks=1_000_000))
