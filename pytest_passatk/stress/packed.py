@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from pytest_passatk.core.patch import Live, Patch, Phase, StepRow, StepView
+from pytest_passatk.runtimes.contexts import unsilenced
 from pytest_passatk.runtimes.observer import Observer
 from pytest_passatk.runtimes.signatures import check_signatures
 from pytest_passatk.runtimes.taps import tapped
@@ -113,7 +114,7 @@ class PackedRuntime:
         """See Runtime."""
         if patch:
             check_signatures(type(patch).__name__, patch.written_for)
-        inner = (patch or Patch()).attach(self.live)
+        inner = unsilenced((patch or Patch()).attach(self.live))
         with inner, tapped(self.network.module, observer.layers, observer.layer):
             self._observer, self._step = observer, 0
             try:

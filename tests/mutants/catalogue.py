@@ -90,6 +90,7 @@ MUTANTS = (
     _mutant("vllm_processors:MovedIgnored", "`moved` is ignored", Oracle.TOKENS, "mixed-draws", VLLM),
     _mutant("vllm_processors:ReusedSlotNotCleared", "`added` does not clear a row", Oracle.TOKENS, "reused-rows", VLLM),
     _mutant("lifecycle:Raises", "raises in a step", Oracle.EXCEPTION, "pair"),
+    _mutant("lifecycle:Silences", "the same, and silences it", Oracle.EXCEPTION, "pair"),
     _mutant("lifecycle:Crashes", "takes the process with it", Oracle.CRASH, "pair"),
     _mutant("lifecycle:Exits", "ends the process with status 0", Oracle.CRASH, "pair"),
     _mutant("lifecycle:Hangs", "never comes back", Oracle.HANG, "pair"),

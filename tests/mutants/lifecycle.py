@@ -4,7 +4,7 @@ import faulthandler
 import os
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -64,6 +64,15 @@ class Raises(Patch):
     def begin_step(self, view: StepView) -> None:
         if view.step == LATE:
             raise LookupError("no such thing")
+
+
+class Silences(Raises):
+    """Raises in a step, and lets nobody hear of it."""
+
+    @contextmanager
+    def attach(self, live: Live) -> Iterator[None]:
+        with suppress(Exception), super().attach(live):
+            yield
 
 
 class Crashes(Patch):
