@@ -14,6 +14,7 @@ from pytest_passatk.core.errors import PassatkError, UsageError
 from pytest_passatk.core.protocols import ModelOptions
 from pytest_passatk.harness.activation import WATCH, SuiteError, session_of
 from pytest_passatk.harness.arms import BASE
+from pytest_passatk.harness.interruption import heard
 
 if TYPE_CHECKING:
     from pytest_passatk.core.patch import PatchSpec
@@ -60,7 +61,8 @@ def stress_trial(request: pytest.FixtureRequest) -> "Iterator[Trial]":
     """The runtime of this process under trial; it is started for the first case."""
     settings = session_of(request.config).settings
     try:
-        trial = _open(settings, request)
+        with heard():  # the start of an engine goes through imports that turn Ctrl-C into errors of their own
+            trial = _open(settings, request)
     except PassatkError as error:
         request.session.shouldstop = "the patch cannot be tried"
         request.config.stash[WATCH].seen = True  # misuse, which has an exit status of its own
