@@ -64,13 +64,6 @@ CLASSICS: tuple[Schedule, ...] = (
         budget=16,
         name="staggered-chunked",
     ),
-    # The cache holds the prompts, and not what is generated: requests are thrown out, and read again.
-    Schedule(tuple(Planned(28, 40, problem=at // 2) for at in range(8)), blocks=10, name="preemption"),
-    # Rows move between requests that are drawn differently; long enough for a wrong parameter to change a token.
-    _named("mixed-draws", [_of(at, 6 + 2 * at, draw=draw) for at, draw in enumerate(MIXED)]),
-    # Two rows serve eight requests, two with narrow draws and two with wide ones by turns: what a row had must be gone
-    # when it is used again, and if it is not, tokens change.
-    _named("reused-rows", [_of(at, 4 + at % 3, draw=replace(TURNS[at // 2 % 2], seed=at)) for at in range(8)], slots=2),
     # Requests with draws of their own are thrown out and read again, or come in for one that ended, while their number
     # stays what it was: sources of randomness go on where they were, and what was looked up by number is wrong.
     Schedule(
@@ -79,6 +72,13 @@ CLASSICS: tuple[Schedule, ...] = (
         blocks=6,
         name="preempted-draws",
     ),
+    # The cache holds the prompts, and not what is generated: requests are thrown out, and read again.
+    Schedule(tuple(Planned(28, 40, problem=at // 2) for at in range(8)), blocks=10, name="preemption"),
+    # Rows move between requests that are drawn differently; long enough for a wrong parameter to change a token.
+    _named("mixed-draws", [_of(at, 6 + 2 * at, draw=draw) for at, draw in enumerate(MIXED)]),
+    # Two rows serve eight requests, two with narrow draws and two with wide ones by turns: what a row had must be gone
+    # when it is used again, and if it is not, tokens change.
+    _named("reused-rows", [_of(at, 4 + at % 3, draw=replace(TURNS[at // 2 % 2], seed=at)) for at in range(8)], slots=2),
     # More at once than buffers are made for, and in all twice as many as there are rows: more of them are taken back
     # while they run than a pool has slots that it does not get back.
     _named("crowd", [_of(at % 4, 8, abort=2 + at // 40) if at % 3 else _of(at % 4, 2) for at in range(CROWD)]),

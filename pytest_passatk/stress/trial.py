@@ -116,7 +116,8 @@ class Trial:
             return self._left(found.finding)
         if known := self._known.get(kind_of(found.finding)):
             return self._again(found.finding, known)
-        return self._tell(found, f"the {tried} schedules tried")
+        smallest = shrink(found.schedule, found.finding, self._examine, seconds)  # whose limits get tighter, too
+        return self._tell(smallest, f"the {tried} schedules tried")
 
     def restored(self) -> str:
         """Whether the runtime is the same once the patch is gone."""
