@@ -136,11 +136,11 @@ def _check_again(runtime: Runtime, make: Callable[[], Patch], schedule: Schedule
     yield from again.alarms
     if seen.play and again.play:
         yield from oracles.check_repeat(seen.play, again.play)
-    if not seen.patch.independent:
+    if not (seen.patch.independent and seen.play):
         return
-    turn = _watch(runtime, make(), in_turn(schedule))
+    turn = _watch(runtime, make(), in_turn(schedule, seen.play))
     yield from turn.alarms
-    if seen.play and turn.play:
+    if turn.play:
         yield from check_turns(schedule, (seen.play, seen.log), (turn.play, turn.log), runtime.tolerance)
 
 

@@ -12,12 +12,18 @@ from pytest_passatk.stress.schedule import Schedule
 from pytest_passatk.stress.witness import Log
 
 
-def in_turn(schedule: Schedule) -> Schedule:
-    """The same requests one after the other, each to its end: in a batch of its own, read whole, never thrown out.
+def in_turn(schedule: Schedule, play: Play) -> Schedule:
+    """The same requests one after the other: each in a batch of its own, read whole, never thrown out.
+
+    Those that were taken back get as many tokens as they had in a play of the schedule, or one.
 
     They keep their names and numbers, by which a patch may seed what it draws.
     """
-    requests = tuple(replace(each, arrival=0, abort=None) for each in schedule.requests)
+    tokens = {name: len(played.tokens) for name, played in play.requests.items()}
+    requests = tuple(
+        replace(each, arrival=0, abort=None, length=max(1, tokens.get(name, 0)))
+        for name, each in zip(schedule.ids, schedule.requests, strict=True)
+    )
     return replace(schedule, requests=requests, slots=1, budget=None, blocks=None)
 
 

@@ -204,7 +204,8 @@ def test_torch_is_left_where_it_was_in_its_random_numbers(runtime: PackedRuntime
 
 def test_in_turn_each_request_is_alone_and_whole(runtime: PackedRuntime) -> None:
     planned = (Planned(20, 4, arrival=3), Planned(20, 4, abort=2), Planned(20, 4))
-    schedule = in_turn(Schedule(planned, slots=2, budget=8, blocks=1))
+    ended = {"r0": Played((1, 1, 1, 1), (), (), finished=True), "r1": Played((1, 1), (), (), finished=False)}
+    schedule = in_turn(Schedule(planned, slots=2, budget=8, blocks=1), Play(ended, (), 9))
     log = Log()
 
     class Counts(Patch):
@@ -214,7 +215,7 @@ def test_in_turn_each_request_is_alone_and_whole(runtime: PackedRuntime) -> None
     with runtime.attached(patch := Counts(), Witness(patch)):
         play = runtime.play(schedule)
     assert all(len(view.rows) == 1 and view.rows[0].samples for view in log.steps)
-    assert [len(each.tokens) for each in play.requests.values()] == [4, 4, 4]
+    assert [len(each.tokens) for each in play.requests.values()] == [4, 2, 1]
 
 
 def test_distances_are_relative_to_what_is_large() -> None:
