@@ -19,7 +19,7 @@ from pytest_passatk.gate.moves import find_moves
 from pytest_passatk.gate.pace import compare_pace
 from pytest_passatk.gate.pairs import Pair, pair_up
 from pytest_passatk.gate.permutation import pass_at, pooled_test, sign_flip_test
-from pytest_passatk.gate.power import detectable, projected_variance, samples_needed
+from pytest_passatk.gate.power import detectable, projected_variance, samples_needed, samples_needed_by_both
 from pytest_passatk.gate.response import respond
 
 
@@ -43,7 +43,8 @@ def compare(
         ks: to report where both sides have the samples; what the policy gates comes in addition.
         policy: what is asked.
         looks: that decided when to stop sampling, where the suite was sampled in stages; they know what is gated.
-        one_session: whether the sides are arms of one session, whose speeds have a ratio.
+        one_session: whether the sides are arms of one session, with as many samples as each other, and speeds that have
+            a ratio.
     """
     pairs = pair_up(before.counts, after.counts)
     if not pairs:
@@ -54,14 +55,14 @@ def compare(
     if short := list(too_short(pairs, gated)):
         return Comparison(after.title, before, after, policy, pairs, (), (), incomparable=tuple(short))
     shown = sorted({k for k in ks if k <= fewest} | set(gated))
-    lines = tuple(_lines(pairs, shown, gated, policy, looks))
+    lines = tuple(_lines(pairs, shown, gated, policy, looks, one_session=one_session))
     staged = looks.notes(len(after.problems)) if looks else ()
     pace = compare_pace(before, after, policy, one_session=one_session)
     undecided = tuple(f"{line.metric}: {line.why}" for line in pace if line.tolerance and line.decision is None)
     drawn = Comparison(
         after.title, before, after, policy, pairs, lines, find_moves(pairs), pace, incomparable=undecided,
         notes=(*filter(None, map(drift_note, (before, after))), *staged), response=_response(pairs, lines, policy),
-        looks=looks,
+        looks=looks, one_session=one_session,
     )  # fmt: skip
     return settle([drawn])[0]
 
@@ -112,16 +113,31 @@ def _is_open(line: Line) -> bool:
 
 
 def _lines(
-    pairs: Sequence[Pair], ks: Sequence[int], gated: Sequence[int], policy: Policy, looks: Looks | None
+    pairs: Sequence[Pair],
+    ks: Sequence[int],
+    gated: Sequence[int],
+    policy: Policy,
+    looks: Looks | None,
+    *,
+    one_session: bool,
 ) -> Iterator[Line]:
     before, after = [pair.before for pair in pairs], [pair.after for pair in pairs]
     sides = zip(ks, estimates(before, ks, policy.level), estimates(after, ks, policy.level), strict=True)
     for k, old, new in sides:
-        yield _line(pairs, k, old, new, gated=k in gated, policy=policy, look=looks.lines.get(k) if looks else None)
+        look = looks.lines.get(k) if looks else None
+        yield _line(pairs, k, old, new, gated=k in gated, policy=policy, look=look, one_session=one_session)
 
 
 def _line(
-    pairs: Sequence[Pair], k: int, old: Estimate, new: Estimate, *, gated: bool, policy: Policy, look: Look | None
+    pairs: Sequence[Pair],
+    k: int,
+    old: Estimate,
+    new: Estimate,
+    *,
+    gated: bool,
+    policy: Policy,
+    look: Look | None,
+    one_session: bool,
 ) -> Line:
     before, after = [pair.before for pair in pairs], [pair.after for pair in pairs]
     delta, error = new.value - old.value, hypot(old.run_se, new.run_se)
@@ -146,9 +162,16 @@ def _line(
         gated=gated,
         conservative=k > min(count.n for count in (*before, *after)) / 2,
         detectable=detectable(error**2, alpha),
-        needed=samples_needed(before, after, k, drop, alpha) if drop > 0 else None,
+        needed=_needed(pairs, k, drop, alpha, one_session=one_session),
         look=look,
     )
+
+
+def _needed(pairs: Sequence[Pair], k: int, drop: float, alpha: float, *, one_session: bool) -> int | None:
+    if drop <= 0:
+        return None
+    find = samples_needed_by_both if one_session else samples_needed
+    return find([pair.before for pair in pairs], [pair.after for pair in pairs], k, drop, alpha)
 
 
 def _aimed(line: Line, comparison: Comparison, gates: int) -> Line:
@@ -157,12 +180,12 @@ def _aimed(line: Line, comparison: Comparison, gates: int) -> Line:
     if not line.gated or (gates == 1 and not looks):
         return line
     alpha = looks.levels[line.k] if looks else comparison.policy.alpha / gates
-    before, after = [pair.before for pair in comparison.pairs], [pair.after for pair in comparison.pairs]
+    before = [pair.before for pair in comparison.pairs]
     later = projected_variance(before, line.k, looks.planned) if looks else line.after.run_se**2
     return replace(
         line,
         detectable=detectable(line.before.run_se**2 + later, alpha),
-        needed=samples_needed(before, after, line.k, line.tolerated, alpha) if line.tolerated > 0 else None,
+        needed=_needed(comparison.pairs, line.k, line.tolerated, alpha, one_session=comparison.one_session),
     )
 
 

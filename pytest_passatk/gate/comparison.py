@@ -36,8 +36,8 @@ class Line:
         gated: whether a regression fails the build.
         conservative: whether k is above n/2, where the interval is known to be too wide.
         detectable: the smallest drop that is found with a power of 80 %.
-        needed: samples a problem that the candidate needs to find a drop of the tolerance; `None` where no number does
-            with this baseline.
+        needed: samples a problem that the candidate needs to find a drop of the tolerance, in one session both sides;
+            `None` where no number does.
         look: which decided it, where the suite was sampled in stages: its verdict stands, whatever later samples say.
             `None` elsewhere, and where this is not gated.
     """
@@ -116,6 +116,7 @@ class Comparison:
         suite: node id of the function of the candidate's suite; empty where it was not collected.
         arm: of the candidate, where its run has several.
         looks: how far the suite went, where it was sampled in stages.
+        one_session: whether the sides are arms of one session, so that each has as many samples as the other.
     """
 
     title: str
@@ -132,6 +133,7 @@ class Comparison:
     suite: str = ""
     arm: str = ""
     looks: Looks | None = None
+    one_session: bool = False
 
     @property
     def regressed(self) -> tuple[str, ...]:

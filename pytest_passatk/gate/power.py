@@ -61,6 +61,14 @@ def samples_needed(before: Sequence[Count], after: Sequence[Count], k: int, drop
     return fewest(k, lambda n: projected(n) <= room) if room > 0 else None
 
 
+def samples_needed_by_both(
+    before: Sequence[Count], after: Sequence[Count], k: int, drop: float, alpha: float
+) -> int | None:
+    """The same where each side is sampled as often as the other: arms of one session."""
+    old, new, room = projection(before, k), projection(after, k), (drop / reach(alpha)) ** 2
+    return fewest(k, lambda n: old(n) + new(n) <= room)
+
+
 def fewest(k: int, enough: Callable[[int], bool]) -> int | None:
     """The fewest samples a problem, from k on, that are enough; `None` where nobody would draw as many.
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from math import ceil
 
 from pytest_passatk.core.repeats import Repeats
 from pytest_passatk.gate.comparison import Comparison, Line, PaceLine
@@ -81,7 +82,7 @@ def _explain_line(comparison: Comparison, line: Line) -> str:
         second = (
             f"A drop of more than the tolerated {points(line.tolerated)} points can be neither shown "
             f"({equation(p)}) nor ruled out: with these samples {_reliable(line)} is found reliably; "
-            f"{_remedy(line)}."
+            f"{_remedy(comparison, line)}."
         )
     return "\n".join([first, second, *move_lines(comparison, "->")])
 
@@ -91,18 +92,19 @@ def _reliable(line: Line) -> str:
     return "no drop at all" if found == "none" else f"only one of {found} points"
 
 
-def _remedy(line: Line) -> str:
+def _remedy(comparison: Comparison, line: Line) -> str:
     drop = f"a drop of {points(line.tolerated)} points"
     if line.needed is None:
-        return f"no --n finds {drop} with this baseline: sample it more, too"
-    return f"--n {line.needed} finds {drop}"
+        return f"no --n finds {drop}" + ("" if comparison.one_session else " with this baseline: sample it more, too")
+    each = ceil(line.needed / max(1, len(comparison.after.runs)))  # --n is of one run
+    return f"--n {max(line.k, each)} finds {drop}"
 
 
 def needs(comparison: Comparison) -> Iterator[str]:
     """What more samples would bring, for the gated figures that are inconclusive."""
     for line in comparison.lines:
         if line.gated and line.decision is Decision.INCONCLUSIVE:
-            yield f"{line.metric} is inconclusive: {_remedy(line)}"
+            yield f"{line.metric} is inconclusive: {_remedy(comparison, line)}"
 
 
 def _explain_pace(comparison: Comparison, pace: PaceLine) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import hypot
+from math import ceil, hypot
 from statistics import NormalDist
 
 import numpy as np
@@ -20,6 +20,7 @@ from pytest_passatk.gate.measurement import Measured, MeasuredRun, Measurement, 
 from pytest_passatk.gate.pairs import pair_up
 from pytest_passatk.gate.permutation import pass_at, pooled_test, sign_flip_test
 from pytest_passatk.gate.power import detectable
+from pytest_passatk.report.wording import needs
 
 POLICY = Policy({})
 
@@ -53,6 +54,19 @@ def test_a_line_says_what_its_parts_say() -> None:
     assert (line.p_down, line.p_up) == (pooled.down, pooled.up)
     assert line.p_generalises == pytest.approx(flipped.below + flipped.at)
     assert line.tolerated == pytest.approx(0.03)
+
+
+def test_arms_of_one_session_are_told_the_samples_that_both_take() -> None:
+    before, after = sides(30, 4)
+    runs = [MeasuredRun(f"key {seed}", seed, "2026-01-01", {}) for seed in range(2)]
+    arms = replace(before, runs=tuple(runs)), replace(after, runs=tuple(runs))
+    policy = Policy(parse_requirement("pass@1:1pp"))
+    [alone] = needs(compare(before, after, (1,), policy))
+    assert alone.endswith("no --n finds a drop of 1 points with this baseline: sample it more, too")
+    together = compare(*arms, (1,), policy, one_session=True)
+    needed = by_metric(together)["pass@1"].needed
+    assert needed is not None
+    assert list(needs(together)) == [f"pass@1 is inconclusive: --n {ceil(needed / 2)} finds a drop of 1 points"]
 
 
 def test_the_default_family_is_gated_and_the_rest_is_reported() -> None:

@@ -1,14 +1,14 @@
 """What a comparison can see, against exact enumeration of what sampling brings."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import product
 from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pytest_passatk.core.estimate import Count
@@ -21,6 +21,7 @@ from pytest_passatk.gate.power import (
     projected_variance,
     reach,
     samples_needed,
+    samples_needed_by_both,
     sampling_variance,
 )
 
@@ -83,7 +84,6 @@ def test_a_pilot_of_fewer_samples_takes_a_beta_distribution() -> None:
     assert moments == pytest.approx([2 / (2 + j) for j in range(17)], rel=0.03)
 
 
-@settings(deadline=None)
 @given(runs(), st.data())
 def test_the_present_samples_keep_the_variance_of_the_interval_and_more_lower_it(
     counts: list[Count], data: st.DataObject
@@ -95,15 +95,15 @@ def test_the_present_samples_keep_the_variance_of_the_interval_and_more_lower_it
     assert projected_variance(counts, k, more) <= projected_variance(counts, k, now) * (1 + 1e-9)
 
 
-@settings(deadline=None)
-@given(runs(), st.data(), st.floats(0.001, 0.2))
+@pytest.mark.parametrize("find", [samples_needed, samples_needed_by_both])
+@given(counts=runs(), data=st.data(), drop=st.floats(0.001, 0.2))
 def test_a_drop_takes_more_samples_exactly_where_it_could_not_be_seen(
-    counts: list[Count], data: st.DataObject, drop: float
+    find: Callable[..., int | None], counts: list[Count], data: st.DataObject, drop: float
 ) -> None:
     now = min(count.n for count in counts)
     k = data.draw(st.integers(1, now), "k")
     smallest = detectable(2 * estimate(counts, k).run_se ** 2, 0.01)
-    needed = samples_needed(counts, counts, k, drop, 0.01)
+    needed = find(counts, counts, k, drop, 0.01)
     assume(abs(drop - smallest) > 1e-9)
     assert (needed is not None and needed <= now) == (drop > smallest)
 
@@ -122,6 +122,13 @@ def test_a_baseline_that_varies_too_much_rules_a_drop_out() -> None:
     few, many = counts_of([3, 5, 2, 6], 8), counts_of([192, 320, 128, 384], 512)
     assert samples_needed(few, few, 1, 0.01, 0.01) is None
     assert samples_needed(many, few, 1, 0.1, 0.01) is not None
+
+
+def test_two_sides_that_are_sampled_together_see_what_a_baseline_rules_out() -> None:
+    few = counts_of([3, 5, 2, 6], 8)
+    both = samples_needed_by_both(few, few, 1, 0.01, 0.01)
+    assert both is not None
+    assert 2 * projected_variance(few, 1, both) <= (0.01 / reach(0.01)) ** 2 < 2 * projected_variance(few, 1, both - 1)
 
 
 def test_what_nobody_would_sample_is_not_asked_for() -> None:
