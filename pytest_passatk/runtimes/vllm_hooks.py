@@ -94,7 +94,7 @@ class VllmHooks:
         network, sampler = self.live.network, self._runner.sampler
         stack.enter_context(tapped(network, observer.layers, steps.layer))
         for hook in (
-            network.register_forward_pre_hook(steps.begin),
+            network.register_forward_pre_hook(steps.begin, prepend=True),  # ahead of what the patch hooks by itself
             network.register_forward_hook(steps.forwarded),
         ):
             stack.callback(hook.remove)

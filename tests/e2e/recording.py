@@ -96,6 +96,17 @@ class RecordingBreaks(Recording):
             raise RuntimeError("out of its depth")
 
 
+class RecordingHooks(Recording):
+    """Hooks the network by itself, too."""
+
+    @contextmanager
+    def attach(self, live: Live) -> Iterator[None]:
+        hook = live.network.register_forward_pre_hook(lambda *_: self.calls[-1].append("own"), prepend=True)
+        with super().attach(live):
+            yield
+        hook.remove()
+
+
 class RecordingSilences(RecordingBreaks):
     """Catches what breaks while it is attached."""
 

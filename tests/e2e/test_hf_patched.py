@@ -181,6 +181,14 @@ def test_the_engine_is_shown_as_it_is(
     assert live.capacity >= max(len(view.rows) for view in made[0].views)
 
 
+def test_a_step_begins_before_what_the_patch_hooks_by_itself(
+    random_model: Path, mixed: Mixed, answer: Answer, made: list[Recording]
+) -> None:
+    answer(patched(random_model, recording.RecordingHooks), mixed(2))
+    assert made[0].calls
+    assert all(calls[:2] == ["begin", "own"] for calls in made[0].calls)
+
+
 def test_steps_are_counted_over_batches(
     random_model: Path, mixed: Mixed, answer: Answer, made: list[Recording]
 ) -> None:

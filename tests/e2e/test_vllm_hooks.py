@@ -440,6 +440,24 @@ def test_a_patch_is_within_the_observer_and_both_are_taken_off(runtime: VllmRunt
     assert changed.raw[0].equal(2 * plain.raw[0])
 
 
+def test_a_step_begins_before_what_the_patch_hooks_by_itself(runtime: VllmRuntime) -> None:
+    recorder = Recorder(LAYERS)
+
+    @contextmanager
+    def noting(live: Live) -> Iterator[None]:
+        hooks = [
+            live.network.register_forward_pre_hook(lambda *_: recorder.calls.append("own"), prepend=first)
+            for first in (False, True)
+        ]
+        yield
+        for hook in hooks:
+            hook.remove()
+
+    observe(runtime, SCHEDULES["pair"], recorder, Hooking(noting))
+    step = ["begin", "own", "own", "layer", "layer", "forwarded", "logits", "end"]
+    assert recorder.calls == step * len(recorder.views)
+
+
 def test_signatures_that_drifted_are_named_at_the_start(runtime: VllmRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
     from vllm.v1.sample.sampler import Sampler  # noqa: PLC0415 - heavy
 

@@ -1,13 +1,14 @@
 """The packed runtime on tensors: every schedule gives each request the tokens that it has alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 
-from pytest_passatk.core.patch import Patch, Phase, StepView
+from pytest_passatk.core.patch import Live, Patch, Phase, StepView
 from pytest_passatk.core.protocols import ModelOptions
 from pytest_passatk.stress import tensor_runtime
 from pytest_passatk.stress.classics import CLASSICS
@@ -104,6 +105,25 @@ def test_a_patch_of_the_candidates_changes_the_tokens_of_its_rows(runtime: Packe
     with runtime.attached(patch, Witness(patch)):
         play = runtime.play(Schedule((Planned(3, 4), Planned(3, 5, draw=Draw(1.0)))))
     assert {token for each in play.requests.values() for token in each.tokens} == {7}
+
+
+def test_a_step_begins_before_what_the_patch_hooks_by_itself(runtime: PackedRuntime) -> None:
+    class Noting(Patch):
+        @contextmanager
+        def attach(self, live: Live) -> Iterator[None]:
+            self.calls: list[str] = []
+            hook = live.network.register_forward_pre_hook(lambda *_: self.calls.append("own"), prepend=True)
+            yield
+            hook.remove()
+
+        def begin_step(self, view: StepView) -> None:
+            del view
+            self.calls.append("begin")
+
+    patch = Noting()
+    with runtime.attached(patch, Witness(patch)):
+        play = runtime.play(Schedule((Planned(3, 2), Planned(3, 3))))
+    assert patch.calls == ["begin", "own"] * play.steps
 
 
 def test_the_same_schedule_twice_is_the_same_play(runtime: PackedRuntime) -> None:
