@@ -105,7 +105,8 @@ def _watch(
     counters: Mapping[str, int] = {}
     chance = ""
     try:
-        with seeded() as place, runtime.attached(None if isinstance(patch, Everything) else patch, witness):
+        # Weights that `attach` draws are the same in each play, and not held against the patch: no step has begun.
+        with seeded(), runtime.attached(None if isinstance(patch, Everything) else patch, witness), seeded() as place:
             witness.spoil()
             play = runtime.play(schedule)
             counters, chance = dict(patch.counters()), place()

@@ -188,6 +188,14 @@ class FirstThirtyTwo(Repaired):
         return self.numbers | {"decode_rows": self.numbers["decode_rows"] + self.left_out}
 
 
+class Learning(Repaired):
+    """Sound: it makes a layer with weights of its own, which takes random numbers before the first step."""
+
+    def attach(self, live: Live) -> Any:
+        torch.nn.Linear(live.hidden, 4)
+        return super().attach(live)
+
+
 class Growing(Repaired):
     """Sound: its buffers are made within a step, twice as large as what they have to hold then."""
 

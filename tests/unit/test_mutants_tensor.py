@@ -135,7 +135,7 @@ def test_the_sound_tap_passes_everything_ten_times_over(benches: Benches) -> Non
 SOUND = ["samplers:MinPRows", "samplers:OwnDraw", "samplers:RequestDraw", "state:Bias", "state:Budget", "state:Pool"]
 
 
-@pytest.mark.parametrize("name", [*SOUND, "steering:EveryRow", "taps:Growing"])
+@pytest.mark.parametrize("name", [*SOUND, "steering:EveryRow", "taps:Growing", "taps:Learning"])
 def test_sound_patches_pass(name: str, benches: Benches) -> None:
     assert [finding for finding in benches.findings(name) if finding.alarms] == []
 
