@@ -32,6 +32,11 @@ def report_stress(terminal: TerminalReporter) -> None:
         terminal.write_line(
             "note: nothing shows that the patch was active: give it counters, or let it tell what it captured"
         )
+    if first["leaks_unseen"]:
+        terminal.write_line(
+            "note: requests that see each other are not told from what the patch is there for; "
+            "where each should get what it gets alone, say independent = True"
+        )
 
 
 def _told(report: Any) -> dict[str, Any] | None:

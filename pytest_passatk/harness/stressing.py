@@ -102,6 +102,7 @@ def _tell(trial: "Trial", patch: "PatchSpec | None") -> dict[str, Any]:
         "runtime": trial.runtime.name,
         "claim": str(trial.claim),
         "active": trial.active,
+        "leaks_unseen": trial.leaks_unseen,
         "coverage": asdict(trial.coverage),
     }
 

@@ -81,6 +81,12 @@ class Trial:
         """What the patch claims."""
         return self._make().claim
 
+    @property
+    def leaks_unseen(self) -> bool:
+        """Whether requests that see each other cannot be told from what the patch is there for."""
+        patch = self._make()
+        return patch.claim is not Claim.SAME_TOKENS and not patch.independent
+
     def close(self) -> None:
         """End the runtime, and what was forked from it."""
         self.bench.close()

@@ -18,7 +18,7 @@ CLASSICS = 14
 
 TAPS = """
 import torch
-from pytest_passatk import Capture, Patch
+from pytest_passatk import Capture, Claim, Patch
 
 class Sound(Patch):
     layers = ("layers.0",)
@@ -57,6 +57,12 @@ class Drifted(Sound):
 
 class Idle(Patch):
     pass
+
+class Other(Idle):
+    claim = Claim.OTHER_DISTRIBUTION
+
+class Apart(Other):
+    independent = True
 
 class Loud(Sound):
     def __init__(self, volume=1):
@@ -164,6 +170,13 @@ def test_a_patch_that_shows_nothing_is_said_to(single: Sessions) -> None:
     result = run(single, "Idle", "--passatk-schedule", "small.json")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["note: nothing shows that the patch was active*"])
+
+
+@pytest.mark.parametrize(("patch", "told"), [("Sound", False), ("Other", True), ("Apart", False)])
+def test_a_patch_that_may_mix_requests_is_told_what_goes_unseen(single: Sessions, patch: str, told: bool) -> None:
+    result = run(single, patch, "--passatk-schedule", "small.json")
+    result.assert_outcomes(passed=1)
+    assert any(line.startswith("note: requests that see each other") for line in result.outlines) == told
 
 
 def test_a_signature_that_drifted_is_named_at_the_start(single: Sessions) -> None:
