@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from time import perf_counter
 
 from pytest_passatk.core.errors import ModelError, PassatkError
@@ -15,6 +16,8 @@ from pytest_passatk.models.hf_memory import is_out_of_memory, release_memory
 from pytest_passatk.models.hf_text import Text
 from pytest_passatk.models.hf_turns import Turns
 from pytest_passatk.models.row import Row
+from pytest_passatk.patches.foreign import find_smallest, told
+from pytest_passatk.runtimes.contexts import last_behind
 from pytest_passatk.runtimes.hf_hooks import Patched, Watch
 
 
@@ -71,12 +74,12 @@ class Engine:
     def _under(self, patch: Patched, rows: Sequence[Row]) -> Iterator[Completion]:
         """Answer under a patch. Completions wait until it was active once: else they would say nothing of it."""
         waiting: list[Completion] = []
-        with patch.on(self._arms.base, hf_batch.capacity(rows, self._budget)) as watch:
-            for completion in self._answer(rows, watch):
-                waiting.append(completion)
-                if patch.active:
-                    yield from waiting
-                    waiting.clear()
+        attached = patch.on(self._arms.base, hf_batch.capacity(rows, self._budget))
+        for completion in last_behind(attached, partial(self._answer, rows), len(rows)):
+            waiting.append(completion)
+            if patch.active:
+                yield from waiting
+                waiting.clear()
         if any(completion.error is None for completion in waiting):
             raise patch.idle()
         yield from waiting
@@ -102,12 +105,11 @@ class Engine:
         try:
             for row in decode(self._arms.network, batch, self._ended, watch):
                 finished.add(row)
-                yield self._complete(row)
-        except Exception as error:
+                yield self._complete(row, watch)
+        except (Exception, SystemExit) as error:
             reason = f"{type(error).__name__}: {error}"
             if not is_out_of_memory(error):
-                under = f" under {watch.name}" if watch else ""
-                raise ModelError(f"{self._name} failed in the middle of a batch{under} ({reason})") from error
+                raise self._failure(error, watch) from error
         else:
             return
         # Only here, behind the handler, has the traceback let go of the batch's tensors.
@@ -124,6 +126,12 @@ class Engine:
                 row.restart()
                 pending.appendleft(row)
 
+    def _failure(self, error: BaseException, watch: Watch | None) -> ModelError:
+        failed = f"{self._name} failed in the middle of a batch"
+        if watch is None:
+            return ModelError(f"{failed} ({type(error).__name__}: {error})")
+        return ModelError(f"{failed} under {watch.name} ({told(error)}); {find_smallest('hf', watch.name)}")
+
     def _ended(self, row: Row) -> bool:
         last = row.tokens[-1]
         return (
@@ -133,10 +141,12 @@ class Engine:
             or self._text.stopped(row.prompt, row.tokens, row.request.params.stop)
         )
 
-    def _complete(self, row: Row) -> Completion:
+    def _complete(self, row: Row, watch: Watch | None) -> Completion:
         last = row.tokens[-1]
         if last == NOT_FINITE:
-            reason = f"after {len(row.tokens) - 1} tokens the model's logits are not finite; try another --dtype"
+            whose = f"logits are not finite under {watch.name}; see" if watch else "the model's logits are not finite;"
+            remedy = " what it makes of them and of hidden states, or" if watch else ""
+            reason = f"after {len(row.tokens) - 1} tokens {whose}{remedy} try another --dtype"
             return admit.abort(row.request, ModelError(f"{row.request.problem_id}: {reason}"))
         ended = last in self._ends
         text = self._text.decode(row.prompt, row.tokens[:-1] if ended else row.tokens)

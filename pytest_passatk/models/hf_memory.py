@@ -3,7 +3,7 @@
 import gc
 
 
-def is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out: a GPU's error class, or the words of torch's CPU allocator."""
     import torch  # noqa: PLC0415 - heavy
 

@@ -2,7 +2,7 @@
 
 import gc
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from time import perf_counter
@@ -14,6 +14,7 @@ from pytest_passatk.core.sample import Completion, FinishReason
 from pytest_passatk.models import admit, vllm_failure, vllm_log, vllm_start, vllm_watch
 from pytest_passatk.models.vllm_flight import Flight
 from pytest_passatk.models.vllm_patched import Patched
+from pytest_passatk.runtimes.contexts import last_behind
 
 DEPTH = 8  # requests that the engine gets, for each that it can run at once: its queue is never short, nor long
 
@@ -61,7 +62,7 @@ class Engine:
         self.length = int(config.model_config.max_model_len)
         self._depth = DEPTH * int(config.scheduler_config.max_num_seqs)
 
-    def sample(self, flights: Iterable[Flight], patch: PatchSpec | None = None) -> Iterator[Completion]:
+    def sample(self, flights: Sequence[Flight], patch: PatchSpec | None = None) -> Iterator[Completion]:
         """Answer every request, each completion as it finishes.
 
         Args:
@@ -74,8 +75,8 @@ class Engine:
         """
         self._patched = patched = Patched(self._engine, patch) if patch else None
         try:
-            with patched.attached() if patched else nullcontext():
-                yield from self._answer(flights)
+            attached = patched.attached() if patched else nullcontext()
+            yield from last_behind(attached, lambda _: self._answer(flights), len(flights))
         finally:
             self._patched = None
 
@@ -140,12 +141,12 @@ class Engine:
     def _step(self) -> list[Any]:
         try:
             return list(self._engine.step())
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._failure(error) from error
 
-    def _failure(self, error: Exception) -> ModelError:
-        who = f"{self._name} under {self._patched.name}" if self._patched else self._name
-        return vllm_failure.fail_run(who, error, vllm_log.last_error(self._log))
+    def _failure(self, error: BaseException) -> ModelError:
+        patch = self._patched.name if self._patched else ""
+        return vllm_failure.fail_run(self._name, error, vllm_log.last_error(self._log), patch)
 
     def _see_active(self, due: bool) -> None:
         """See that the patch did something, before what it should have done it to is told."""

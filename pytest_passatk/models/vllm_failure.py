@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pytest_passatk.core.errors import ModelError
+from pytest_passatk.patches.foreign import find_smallest, told
 
 ARGS = "--passatk-model-args"
 
@@ -54,14 +55,20 @@ def fail_start(model: str, error: Exception, log: str) -> ModelError:
     return ModelError(f"{model}: vLLM does not start ({_explain(error, log)}")
 
 
-def fail_run(model: str, error: Exception, log: str) -> ModelError:
-    """The error of an engine that broke while it sampled; arguments as for `fail_start`."""
+def fail_run(model: str, error: BaseException, log: str, patch: str = "") -> ModelError:
+    """The error of an engine that broke while it sampled; arguments as for `fail_start`.
+
+    A `patch` that it was under, as it was asked for, breaks it again, unless something else is known to help.
+    """
+    if patch and not (_find(log) or _find(str(error))):
+        return ModelError(f"{model} under {patch} failed inside vLLM ({told(error)}); {find_smallest('vllm', patch)}")
+    who = f"{model} under {patch}" if patch else model
     return ModelError(
-        f"{model} failed inside vLLM ({_explain(error, log)}; what finished is kept, and the same command resumes"
+        f"{who} failed inside vLLM ({_explain(error, log)}; what finished is kept, and the same command resumes"
     )
 
 
-def _explain(error: Exception, log: str) -> str:
+def _explain(error: BaseException, log: str) -> str:
     """The cause up to the closing parenthesis, and the remedy behind it."""
     cause = f"{type(error).__name__}: {_message(error)}" + (f"; its log says: {log}" if log else "")
     found = _find(log) or _find(cause)
@@ -73,7 +80,7 @@ def _find(text: str) -> Remedy | None:
     return next((remedy for remedy in REMEDIES if any(word in low for word in remedy.words)), None)
 
 
-def _message(error: Exception) -> str:
+def _message(error: BaseException) -> str:
     """The words of an error, without what pydantic says around them."""
     found = getattr(error, "errors", None)
     if callable(found):

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from pytest_passatk.core.errors import ModelError, PassatkError
+from pytest_passatk.core.errors import ModelError
 from pytest_passatk.core.patch import PatchSpec
 from pytest_passatk.models.vllm_flight import Flight
 from pytest_passatk.patches.registry import make
+from pytest_passatk.runtimes.contexts import named
 from pytest_passatk.runtimes.observer import PatchObserver
 from pytest_passatk.runtimes.vllm_hooks import VllmHooks
 from pytest_passatk.runtimes.vllm_live import find_runner
@@ -36,18 +38,9 @@ class Patched:
 
     @contextmanager
     def attached(self) -> Iterator[None]:
-        """The engine is under the patch for the block. Raises UsageError, or ModelError where it cannot be attached."""
-        attached = self._hooks.attached(self._patch, PatchObserver(self._patch))
-        try:
-            attached.__enter__()
-        except PassatkError:
-            raise
-        except Exception as error:
-            raise ModelError(f"{self.name} cannot be attached ({type(error).__name__}: {error})") from error
-        try:
+        """The engine is under the patch for the block. Raises as `runtimes.contexts.named` does."""
+        with named(self.name, partial(self._hooks.attached, self._patch, PatchObserver(self._patch))):
             yield
-        finally:
-            self._leave(attached)
 
     def know(self, internal: str, flight: Flight) -> None:
         """Say whose a request is, by the name that the engine gave it."""
@@ -69,9 +62,3 @@ class Patched:
                 f"{self.name} was never active while requests were answered ({told}), so that they say nothing of it "
                 "and are not kept; see that its layers and hooks are called on vLLM, and that it counts"
             )
-
-    def _leave(self, attached: Any) -> None:
-        try:
-            attached.__exit__(None, None, None)
-        except Exception as error:
-            raise ModelError(f"{self.name} cannot be taken off ({type(error).__name__}: {error})") from error

@@ -4,7 +4,8 @@ import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from traceback import extract_tb
+from sysconfig import get_path
+from traceback import FrameSummary, extract_tb
 from typing import Any
 
 from pytest_passatk.core.errors import PassatkError, UsageError
@@ -12,6 +13,7 @@ from pytest_passatk.core.foreign import import_foreign
 from pytest_passatk.core.patch import Claim, Patch
 
 LIBRARY = {"site-packages", "dist-packages", "<frozen importlib._bootstrap>"}
+STANDARD, OURS = Path(get_path("stdlib")), Path(__file__).parents[1]
 
 
 def find_foreign(name: str) -> Callable[..., Any]:
@@ -63,12 +65,26 @@ def refuse_unsound(name: str, made: object) -> None:
 
 
 def told(error: BaseException) -> str:
-    """An exception in one line, with the innermost place that it came through outside of libraries."""
-    frames = extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not LIBRARY & {*Path(frame.filename).parts}] or frames
-    place = f" ({Path(own[-1].filename).name}:{own[-1].lineno} {own[-1].name})"
+    """An exception in one line, with the innermost place that it came through outside of libraries, and of this one."""
+    frames = list(extract_tb(error.__traceback__))
+    own = [frame for frame in frames if not _is_library(frame)] or frames
+    own = [frame for frame in own if not Path(frame.filename).is_relative_to(OURS)] or own
+    place = f" ({Path(own[-1].filename).name}:{own[-1].lineno} {own[-1].name})" if own else ""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}{f': {text}' if text else ''}{'' if isinstance(error, SyntaxError) else place}"
+
+
+def find_smallest(backend: str, name: str) -> str:
+    """What to do about a patch that breaks an engine; `name` is as in `--patch NAME`."""
+    return (
+        "what finished is kept, but the same command breaks again: repair the patch; its smallest batch that breaks is "
+        f"found by pytest suites/decode_shrink --model {backend}:… {name}"
+    )
+
+
+def _is_library(frame: FrameSummary) -> bool:
+    path = Path(frame.filename)
+    return bool(LIBRARY & {*path.parts}) or path.is_relative_to(STANDARD)
 
 
 def _elsewhere(name: str, module: str) -> str:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
-from pytest_passatk.core.errors import ModelError, PassatkError
+from pytest_passatk.core.errors import ModelError, UsageError
 from pytest_passatk.core.patch import Live, PatchSpec, Phase, StepRow, StepView, Tensor
 from pytest_passatk.models.row import Row
 from pytest_passatk.patches.registry import make
-from pytest_passatk.runtimes.contexts import unsilenced
+from pytest_passatk.runtimes.contexts import named
 from pytest_passatk.runtimes.observer import Observer, PatchObserver
 from pytest_passatk.runtimes.signatures import check_signatures
 from pytest_passatk.runtimes.taps import find_layer, tapped
@@ -84,8 +85,11 @@ class Patched:
 
     def check(self, network: Any) -> None:
         """See that what it taps is there. Raises UsageError."""
-        for name in self.patch.layers:
-            find_layer(network, name)
+        for layer in self.patch.layers:
+            try:
+                find_layer(network, layer)
+            except UsageError as error:
+                raise UsageError(f"{self._name}: {error}") from error
 
     @contextmanager
     def on(self, network: Any, capacity: int) -> Iterator[Watch]:
@@ -96,16 +100,11 @@ class Patched:
             capacity: the most requests in one step.
 
         Raises:
-            ModelError: it cannot be attached.
+            ModelError: it cannot be attached, or not be taken off.
         """
         observer = PatchObserver(self.patch)
         with ExitStack() as left:
-            try:
-                left.enter_context(unsilenced(self.patch.attach(find_live(network, capacity))))
-            except PassatkError:
-                raise
-            except Exception as error:
-                raise ModelError(f"{self._name} cannot be attached ({type(error).__name__}: {error})") from error
+            left.enter_context(named(self._name, partial(self.patch.attach, find_live(network, capacity))))
             left.enter_context(tapped(network, observer.layers, observer.layer))
             yield Watch(self._name, observer)
 

@@ -41,7 +41,7 @@ def find_layer(network: Any, name: str) -> Any:
         return {BLOCKS: blocks}[head][int(number)].get_submodule(inner)
     except (AttributeError, IndexError, KeyError, ValueError) as error:
         raise UsageError(
-            f"patch: no layer {name!r} in a network of {len(blocks)} blocks; write layers.N or layers.N.SUBMODULE, "
+            f"no layer {name!r} in a network of {len(blocks)} blocks; write layers.N or layers.N.SUBMODULE, "
             f"with N from {-len(blocks)} to {len(blocks) - 1}"
         ) from error
 
@@ -56,7 +56,7 @@ def find_blocks(network: Any) -> Any:
     inner = {id(module) for found in lists for module in found.modules() if module is not found}
     outer = [found for found in lists if id(found) not in inner]
     if not outer:
-        raise UsageError(f"patch: {type(network).__name__} has no list of blocks whose layers could be tapped")
+        raise UsageError(f"{type(network).__name__} has no list of blocks whose layers could be tapped")
     return max(outer, key=len)
 
 

@@ -116,6 +116,23 @@ class RecordingSilences(RecordingBreaks):
             yield
 
 
+class RecordingStuck(Recording):
+    """Cannot be taken off."""
+
+    @contextmanager
+    def attach(self, live: Live) -> Iterator[None]:
+        with super().attach(live):
+            yield
+        raise LookupError("there is no way back")
+
+
+class RecordingSpoils(Recording):
+    """Makes candidates that are no numbers."""
+
+    def modify_candidates(self, logits: Tensor) -> Tensor:
+        return logits * float("nan")
+
+
 class RecordingIdle(Recording):
     """Says that it was never active, for some steps or for ever."""
 

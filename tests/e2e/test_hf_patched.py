@@ -291,10 +291,27 @@ def test_a_patch_that_breaks_is_named_and_leaves_nothing(
     stream = patched(random_model, kind).sample(ask("a", max_tokens=2) + ask("b", max_tokens=9))
     assert next(stream).tokens == 2
     with pytest.raises(
-        ModelError, match=rf"random failed .* under --patch \S+{kind.__name__} \(RuntimeError: out of its"
+        ModelError,
+        match=rf"random failed .* under --patch \S+{kind.__name__} \(RuntimeError: out of its depth \(recording.py:\d+ "
+        r"on_layer\)\); what finished is kept, .*/decode_shrink --model hf:… --patch \S+$",
     ):
         next(stream)
     assert hooked.names(made[0].live[0].network) == frozenset()
+
+
+def test_a_patch_that_cannot_be_taken_off_is_named_before_everything_is_answered(random_model: Path, ask: Ask) -> None:
+    came: list[int] = []
+    stream = patched(random_model, recording.RecordingStuck).sample(ask("a", max_tokens=2) + ask("b", max_tokens=9))
+    with pytest.raises(
+        ModelError, match=r"--patch \S+Stuck cannot be taken off: LookupError: there is no way back \(recording.py:\d+ "
+    ):
+        came.extend(completion.tokens for completion in stream)
+    assert came == [2]
+
+
+def test_a_patch_whose_candidates_are_no_numbers_is_named(random_model: Path, ask: Ask, answer: Answer) -> None:
+    (completion,) = answer(patched(random_model, recording.RecordingSpoils), ask("a"))
+    assert "logits are not finite under --patch tests.e2e.recording:RecordingSpoils" in str(completion.error)
 
 
 def test_an_arm_without_a_patch_is_as_without_the_other_arm(
@@ -393,7 +410,7 @@ def test_candidates_of_another_shape_are_refused(random_model: Path, ask: Ask) -
 
 
 def test_a_layer_that_is_not_there_is_refused_at_the_start(random_model: Path, ask: Ask) -> None:
-    with pytest.raises(UsageError, match=r"no layer 'layers\.9' in a network of 2 blocks"):
+    with pytest.raises(UsageError, match=r"^--patch \S+Elsewhere: no layer 'layers\.9' in a network of 2"):
         list(patched(random_model, recording.RecordingElsewhere).sample(ask("the")))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pytest_passatk.core.errors import ModelError, UsageError
+from pytest_passatk.core.errors import ModelError, PassatkError, UsageError
 from pytest_passatk.core.patch import PatchSpec
 from pytest_passatk.core.protocols import ModelInfo, ModelOptions
 from pytest_passatk.core.sample import Completion, Request
@@ -29,6 +29,8 @@ Mixed = Callable[..., list[Request]]
 ARMS = {"plain": None, "watch": ("Watch", {}), "force": ("Force", {"token": "9"}), "idle": ("Idle", {})} | {
     "late": ("Broken", {"step": "1"}),
     "early": ("Broken", {"step": "-1"}),
+    "stuck": ("Stuck", {}),
+    "nowhere": ("Nowhere", {}),
 }
 
 
@@ -114,8 +116,19 @@ def test_records_say_which_patch(model: vllm.VllmModel, random_model: Path) -> N
     ("arm", "message"),
     [
         ("idle", r"--patch vllm_patches:Idle was never active .*\(steps = 0, rows = 0\)"),
-        ("late", r"under --patch vllm_patches:Broken failed inside vLLM \(IndexError: index out of range in self\)"),
-        ("early", r"--patch vllm_patches:Broken cannot be attached \(IndexError: broken at once\)"),
+        (
+            "late",
+            (
+                r"under --patch vllm_patches:Broken failed inside vLLM \(IndexError: index out of range in self "
+                r"\(vllm_patches.py:\d+ begin_step\)\); what finished is kept, but the same command breaks again: .* "
+                r"pytest suites/decode_shrink --model vllm:… --patch vllm_patches:Broken$"
+            ),
+        ),
+        (
+            "early",
+            r"--patch vllm_patches:Broken cannot be attached: IndexError: broken at once \(vllm_patches.py:\d+ attach",
+        ),
+        ("nowhere", r"--patch vllm_patches:Nowhere: no layer 'layers.99' in a network of 2 blocks"),
     ],
 )
 def test_a_patch_that_does_nothing_or_breaks_is_named_and_answers_nothing(
@@ -123,13 +136,25 @@ def test_a_patch_that_does_nothing_or_breaks_is_named_and_answers_nothing(
 ) -> None:
     before = by_arm(list(model.sample(questions("plain"))))
     answered: list[Completion] = []
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(PassatkError, match=message):
         answered.extend(model.sample(questions(arm)))
     assert answered == []
     after = by_arm(list(model.sample(questions("plain"))))
     assert {key: each.text for key, each in after["plain"].items()} == {
         key: each.text for key, each in before["plain"].items()
     }
+
+
+def test_a_patch_that_cannot_be_taken_off_is_named_before_everything_is_answered(
+    model: vllm.VllmModel, questions: Callable[..., list[Request]]
+) -> None:
+    asked, answered = questions("stuck"), list[Completion]()
+    with pytest.raises(
+        ModelError,
+        match=r"--patch vllm_patches:Stuck cannot be taken off: LookupError: there is no way back \(vllm_patches.py:",
+    ):
+        answered.extend(model.sample(asked))
+    assert len(answered) == len(asked) - 1
 
 
 def test_a_patch_that_is_idle_is_found_where_every_answer_is_one_token(

@@ -1,6 +1,7 @@
 """Patches for the tests of vLLM, by name: they are made in processes of their own, too."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from pytest_passatk.core.patch import Claim, Live, Patch, StepView
@@ -70,6 +71,16 @@ class Broken(Patch):
     def begin_step(self, view: StepView) -> None:
         if view.step == self._step:
             raise IndexError("index out of range in self")
+
+
+class Stuck(Watch):
+    """Cannot be taken off."""
+
+    @contextmanager
+    def attach(self, live: Live) -> Iterator[None]:
+        with super().attach(live):
+            yield
+        raise LookupError("there is no way back")
 
 
 class Nowhere(Watch):
