@@ -13,6 +13,7 @@ class Oracle(StrEnum):
     POISON = "poison"  # an exception once unused scratch holds 2^40, NaN and true
     CANARY = "canary"  # scratch beyond the active rows was written
     ACTIVE = "active"  # active counts, masks or indices do not fit the step
+    TAP = "tap"  # the tensor that a tap shows was written: that steers some runtimes, and is lost on others
     SHADOW = "shadow"  # a captured row is not the row of that request in the same forward pass
     ALONE = "alone"  # a row is missing, there twice, or not what the same request has when it runs alone
     COUNTERS = "counters"  # not those of an independent log; zero: the patch was never active

@@ -20,6 +20,14 @@ def distances(pairs: Sequence[tuple[Tensor, Tensor]]) -> list[float]:
     return found
 
 
+def same_bits(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are equal to the last bit, in which NaN is NaN, and 0 is not -0."""
+    import torch  # noqa: PLC0415 - heavy
+
+    whole = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[one.element_size()]
+    return one.shape == other.shape and bool(torch.equal(one.detach().view(whole), other.detach().view(whole)))
+
+
 def equal_rows(tensor: Tensor, rows: Sequence[int], taken: Tensor) -> list[bool]:
     """Whether each row of `taken` is, bit for bit, that row of a tensor."""
     import torch  # noqa: PLC0415 - heavy

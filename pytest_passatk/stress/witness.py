@@ -8,11 +8,15 @@ from pytest_passatk.core.patch import Capture, Claim, Patch, StepView
 from pytest_passatk.runtimes.observer import PatchObserver
 from pytest_passatk.stress.alarm import Alarm, Oracle
 from pytest_passatk.stress.candidates import likeliest, shifted
-from pytest_passatk.stress.distance import equal_rows
+from pytest_passatk.stress.distance import equal_rows, same_bits
 from pytest_passatk.stress.scratch import Scratch
 
 Tensor: TypeAlias = Any  # torch is imported only where it is used
 Place: TypeAlias = tuple[str, str, int]  # request, layer, position
+WRITTEN = (
+    "on_layer wrote into the tensor of {layer}, which is there to be read: that steers some runtimes, and is lost on "
+    "vLLM; hook the module in attach, and return another tensor from there"
+)
 
 
 @dataclass(slots=True)
@@ -87,7 +91,10 @@ class Witness:
         self._now[name] = tensor
         if name in self._patch.layers:
             self.log.layer_calls += 1
+            before = tensor.clone()
             self._hand.layer(name, tensor)
+            if not same_bits(before, tensor):
+                self._accuse(Oracle.TAP, WRITTEN.format(layer=name))
 
     def forwarded(self) -> None:
         """See Observer; holds captured rows and scratch against the step."""

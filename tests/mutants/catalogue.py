@@ -73,6 +73,7 @@ MUTANTS = (
     _mutant("state:BudgetByRow", "what belongs to a request is kept by row", Oracle.ALONE, "fifo-8"),
     _mutant("state:BudgetOfParts", "a part of a prompt counts like a token", Oracle.ALONE, "staggered-chunked"),
     _mutant("state:BudgetForgotten", "state is lost when a request is thrown out", Oracle.ALONE, "preemption"),
+    _mutant("steering:WritesTap", "what a tap shows is written, which vLLM loses", Oracle.TAP, "alone"),
     _mutant("steering:FirstRows", "the first rows are pushed, whoever decodes", Oracle.ALONE, "refill"),
     _mutant("steering:FirstPart", "only the first part of a prompt is pushed", Oracle.ALONE, "staggered-chunked"),
     _mutant("steering:LastRowOnly", "what is read again is not pushed again", Oracle.ALONE, "preemption", MODELS),

@@ -80,3 +80,17 @@ class FirstPart(EveryRow):
             return []
         self.seen.add(row.request)
         return [row.row - back for back in range(count)]
+
+
+class WritesTap(Patch):
+    """Pushes what a tap shows it: on some runtimes that is the stream, and on vLLM a sum that nobody reads again."""
+
+    claim = Claim.OTHER_DISTRIBUTION
+    layers = ("layers.0", "layers.-1")
+
+    def begin_step(self, view: StepView) -> None:
+        self.rows = [row.row for row in view.decode]
+
+    def on_layer(self, name: str, tensor: Tensor) -> None:
+        if name == self.layers[0]:
+            tensor[self.rows] += STRENGTH

@@ -12,7 +12,7 @@ from pytest_passatk.core.protocols import ModelOptions
 from pytest_passatk.stress import oracles, scratch
 from pytest_passatk.stress.alarm import Oracle
 from pytest_passatk.stress.case import Finding, examine
-from pytest_passatk.stress.distance import distances
+from pytest_passatk.stress.distance import distances, same_bits
 from pytest_passatk.stress.packed import PackedRuntime
 from pytest_passatk.stress.play import Play, Played
 from pytest_passatk.stress.restore import check_restored
@@ -109,6 +109,43 @@ def test_scratch_is_looked_at_once_tokens_are_drawn(runtime: PackedRuntime) -> N
     assert {alarm.oracle for alarm in alarms} == {Oracle.CANARY}
     assert [alarm.step for alarm in alarms] == [0, 1, 2]
     assert look(runtime, SoundWriter).alarms == ()
+
+
+class TapWriter(Patch):
+    """Writes a little into what a tap shows, or the same again."""
+
+    claim = Claim.OTHER_DISTRIBUTION
+    layers = ("layers.-1",)
+    by = 1e-12
+
+    def on_layer(self, name: str, tensor: Any) -> None:
+        del name
+        tensor.add_(self.by)
+
+
+class TapReader(TapWriter):
+    """The same, with a copy of its own."""
+
+    def on_layer(self, name: str, tensor: Any) -> None:
+        super().on_layer(name, tensor.clone())
+
+
+def test_what_a_tap_shows_is_not_to_be_written(runtime: PackedRuntime) -> None:
+    alarms = look(runtime, TapWriter).alarms
+    assert [(alarm.oracle, alarm.step) for alarm in alarms] == [(Oracle.TAP, step) for step in range(3)]
+    assert "on_layer wrote into the tensor of layers.-1," in alarms[0].text
+    assert "hook the module in attach" in alarms[0].text
+    assert look(runtime, TapReader).alarms == ()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float8_e4m3fn])
+def test_bits_are_compared(dtype: torch.dtype) -> None:
+    one = torch.tensor([[0.0, float("nan")], [1.0, 2.0]]).to(dtype)
+    other = torch.tensor([[-0.0, float("nan")], [1.0, 2.0]]).to(dtype)
+    assert same_bits(one, one.clone())
+    assert same_bits(one.T, one.clone().T)
+    assert not same_bits(one, other), "-0"
+    assert not same_bits(one, one[:1]), "shape"
 
 
 class Scalar(SoundWriter):
