@@ -63,6 +63,9 @@ def parse_pairs(text: str) -> Mapping[str, str]:
     pairs = [part.partition("=") for part in text.split(",") if part]
     if any(not separator for _, separator, _ in pairs):
         raise ValueError("must be key=value,key=value")
+    names = [key.strip() for key, _, _ in pairs]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"{twice} has more than one value")
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 

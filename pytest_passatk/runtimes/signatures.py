@@ -1,6 +1,7 @@
 """Whether what a patch or a runtime hooks still has the signature that it was written for."""
 
 import inspect
+import warnings
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -33,7 +34,9 @@ def signature_of(target: str) -> str:
         ValueError: it tells none, as what is written in C; so does TypeError, of what cannot be called.
     """
     module, _, path = target.partition(":")
-    found: Any = import_module(module)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what others have to say to each other at their import is no drift
+        found: Any = import_module(module)
     for name in path.split("."):
         found = getattr(found, name)
     bare = [each.replace(annotation=inspect.Parameter.empty) for each in inspect.signature(found).parameters.values()]

@@ -9,8 +9,9 @@ from typing import TypeAlias, TypeVar
 from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.patch import Patch, PatchSpec
 from pytest_passatk.patches.registry import maker_of
+from pytest_passatk.runtimes.contexts import named
 from pytest_passatk.stress.alarm import Alarm, Oracle
-from pytest_passatk.stress.case import Finding, describe, examine
+from pytest_passatk.stress.case import Finding, examine
 from pytest_passatk.stress.classics import fit
 from pytest_passatk.stress.fitting import within
 from pytest_passatk.stress.isolate import CrashedError, HungError, Lane, can_fork, in_fork
@@ -89,14 +90,14 @@ class Bench:
             lane.close()
 
     def _find_layers(self) -> tuple[str, ...]:
-        """The taps of the patch. Raises UsageError where it does not even attach itself."""
+        """The taps of the patch. Raises UsageError where it does not even attach itself, or does not let go."""
         try:
-            return self.apart(partial(_layers_of, self.runtime, self._make or Patch))
+            name = f"--patch {self.spec.name if self.spec else 'none'}"
+            return self.apart(partial(_layers_of, name, self.runtime, self._make or Patch))
         except UsageError:
             raise
         except Exception as error:
-            name = self.spec.name if self.spec else "nothing"
-            raise UsageError(f"--patch {name} cannot be attached to {self.runtime.name}: {describe(error)}") from error
+            raise UsageError(f"on {self.runtime.name}, {error}") from error
 
     def _examine(self, schedule: Schedule) -> Finding:
         used = self._lane is not None
@@ -163,10 +164,10 @@ class Bench:
         return "patch"
 
 
-def _layers_of(runtime: Runtime, make: Callable[[], Patch]) -> tuple[str, ...]:
-    """The taps of a patch, once it has attached itself and let go."""
+def _layers_of(name: str, runtime: Runtime, make: Callable[[], Patch]) -> tuple[str, ...]:
+    """The taps of a patch, once it has attached itself and let go. Raises as `runtimes.contexts.named` does."""
     patch = make()
-    with runtime.attached(patch, Witness(patch)):
+    with named(name, partial(runtime.attached, patch, Witness(patch))):
         return patch.layers
 
 

@@ -112,13 +112,13 @@ def _watch(
             counters, chance = dict(patch.counters()), place()
     except UsageError:  # the patch does not fit this runtime at all
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a patch does wrong, it is what is looked for here
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a patch does wrong, it is what is looked for here
         step = witness.log.steps[-1].step if witness.log.steps else None
         alarms = (Alarm(Oracle.POISON if poisoned else Oracle.EXCEPTION, describe(error), step),)
     return Seen(witness.log, play, (*witness.log.alarms, *alarms), patch, counters, chance)
 
 
-def describe(error: Exception) -> str:
+def describe(error: BaseException) -> str:
     """An exception in one line, with the innermost places that it came through."""
     frames = traceback.extract_tb(error.__traceback__)[-2:]
     places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))

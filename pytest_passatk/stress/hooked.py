@@ -2,13 +2,15 @@
 
 from typing import Any
 
+WHOLE = "network"  # the module itself, as patches know it
 HOOKS = ("_forward_hooks", "_forward_pre_hooks")  # of torch's modules
 
 
 def names(module: Any) -> frozenset[str]:
     """Every forward hook and replaced method in a module of torch and below."""
     found: set[str] = set()
-    for path, each in module.named_modules():
+    for inner, each in module.named_modules():
+        path = inner or WHOLE
         found |= {f"{path}.{kind}[{place}]" for kind in HOOKS for place in range(len(getattr(each, kind)))}
         found |= replaced(path, each)
     return frozenset(found)

@@ -107,6 +107,7 @@ def _fork() -> int:
 
 def _serve(serve: Callable[[Any], Any], link: Connection) -> NoReturn:
     """In the fork: do what is asked, until nobody is there to ask, and end without any clean-up of the parent's."""
+    status = 0
     try:
         faulthandler.disable()  # the parent tells of the end, and not of every one on the way to the smallest
         gc.disable()  # it would touch, and so copy, every object of the parent
@@ -119,8 +120,10 @@ def _serve(serve: Callable[[Any], Any], link: Connection) -> NoReturn:
             link.send_bytes(message)
     except (EOFError, OSError):
         pass  # the parent is gone
+    except SystemExit as error:  # of a task
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
     finally:
-        os._exit(0)
+        os._exit(status)
 
 
 def _attempt(serve: Callable[[Any], Any], task: Any) -> bytes:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from pytest_passatk.core.patch import Patch
+from pytest_passatk.patches.foreign import told
 from pytest_passatk.stress import oracles
 from pytest_passatk.stress.alarm import Alarm, Oracle
 from pytest_passatk.stress.play import Play
@@ -35,14 +36,16 @@ def check_restored(runtime: Runtime, make: Callable[[], Patch], schedule: Schedu
             runtime.play(schedule)
     if left := list(before.differences(GONE)):
         return left
+    done = "attached a second time"
     try:
         patch = make()
         with runtime.attached(patch, Witness(patch)):
+            done = "taken off where a step has raised"
             raise StepError  # noqa: TRY301 - it has to go through what the patch attached
     except StepError:
         return list(before.differences(RAISED))
-    except Exception as error:  # noqa: BLE001 - whatever it raises, it did not the first time
-        return [Alarm(Oracle.RESTORED, f"cannot be attached a second time: {type(error).__name__}: {error}")]
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises, it did not the first time
+        return [Alarm(Oracle.RESTORED, f"cannot be {done}: {told(error)}")]
 
 
 class StepError(Exception):

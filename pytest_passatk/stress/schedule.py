@@ -5,12 +5,16 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from pytest_passatk.core.errors import UsageError
 
 LEAST_TOKEN = 5  # below are the special tokens of small models
 BLOCK = 32  # tokens in a block of the key-value cache
+
+Thing = TypeVar("Thing")
+KINDS: Mapping[Any, Any] = {int: int, int | None: int | None, float: int | float, str: str}  # by the type of a field
+WORDS = {int: "a whole number", int | None: "a whole number or null", float: "a number", str: "text"}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -100,7 +104,7 @@ class Schedule:
         """A schedule of `to_json`. Raises ValueError, KeyError or TypeError where the text is none."""
         data: dict[str, Any] = json.loads(text)
         requests = tuple(_planned(each) for each in data.pop("requests"))
-        return cls(requests=requests, **data)
+        return _checked(cls(requests=requests, **data))
 
     @classmethod
     def read(cls, path: Path) -> "Schedule":
@@ -118,4 +122,13 @@ class Schedule:
 
 
 def _planned(data: Mapping[str, Any]) -> Planned:
-    return Planned(**{**data, "draw": Draw(**data.get("draw", {}))})
+    return _checked(Planned(**{**data, "draw": _checked(Draw(**data.get("draw", {})))}))
+
+
+def _checked(read: Thing) -> Thing:
+    """What was read, as long as its numbers are numbers. Raises TypeError."""
+    for name, hint in get_type_hints(type(read)).items():
+        value, kinds = getattr(read, name), KINDS.get(hint)
+        if kinds and (not isinstance(value, kinds) or isinstance(value, bool)):
+            raise TypeError(f"{name} = {value!r} should be {WORDS[hint]}")
+    return read

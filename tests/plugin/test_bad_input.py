@@ -53,6 +53,11 @@ CASES: dict[str, tuple[str, tuple[str, ...], str]] = {
     "nucleus": (suite(), ("--top-p", "2"), "--top-p=2: must be from 0 to 1"),
     "limit": (suite(), ("--limit", "0"), "--limit=0: must be at least 1"),
     "judge start": (suite(), ("--passatk-judge-start", "thread"), "--passatk-judge-start=thread: must be one of"),
+    "twice": (
+        suite(),
+        ("--passatk-model-args", "a=1,b=2,a=3"),
+        "--passatk-model-args=a=1,b=2,a=3: a has more than one value",
+    ),
     "pairs": (suite(), ("--passatk-model-args", "a"), "--passatk-model-args=a: must be key=value,key=value"),
     "broken row": (suite("Path(__file__).with_name('rows.jsonl')"), (), "rows.jsonl:2: not JSON"),
     "row no object": (suite("Path(__file__).with_name('list.jsonl')"), (), "row 0 is a list: a mapping of columns"),

@@ -1,6 +1,8 @@
 """What hooks were written for, held against what is there."""
 
 import re
+import warnings
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,15 @@ NONE = "it has none to compare"
 
 def test_the_same_signature_is_no_drift() -> None:
     check_signatures("who", {"fnmatch:fnmatch": "(name, pat)", "fractions:Fraction.limit_denominator": LIMIT})
+
+
+def test_what_a_module_warns_of_at_its_import_is_no_drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "import warnings\nwarnings.warn('old', DeprecationWarning)\ndef there(text): ...\n"
+    (tmp_path / "warns_at_import.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_signatures("who", {"warns_at_import:there": "(text)"})
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Forks that examine one schedule after the other: what one of them leaves behind is told, and who left it."""
 
+import builtins
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.patch import Live, Patch, PatchSpec
 from pytest_passatk.core.protocols import ModelOptions
 from pytest_passatk.stress.alarm import Oracle
@@ -37,6 +39,22 @@ class Leaver(Patch):
             raise LookupError("somebody has been here")
 
 
+class Unattached(Patch):
+    """Cannot be attached, or not be taken off: it breaks before its block, or behind it."""
+
+    def __init__(self, error: str = "LookupError", *, late: bool = False) -> None:
+        self._error: type[BaseException] = getattr(builtins, error)
+        self._late = late
+
+    @contextmanager
+    def attach(self, live: Live) -> Iterator[None]:
+        del live
+        if not self._late:
+            raise self._error("no way")
+        yield
+        raise self._error("no way")
+
+
 class Worn(PackedRuntime):
     """A runtime that breaks by itself once it has played enough."""
 
@@ -64,6 +82,19 @@ def test_what_a_patch_leaves_behind_for_the_next_schedule_is_told(runtime: Packe
     assert "were played before: " in alarm.text
     assert "LookupError: somebody has been here" in alarm.text
     assert finding.steps
+
+
+@pytest.mark.parametrize("error", ["LookupError", "SystemExit"])
+@pytest.mark.parametrize(("late", "done"), [("false", "attached"), ("true", "taken off")])
+def test_a_patch_that_cannot_be_put_on_or_taken_off_is_told_with_its_line(
+    runtime: PackedRuntime, error: str, late: str, done: str
+) -> None:
+    name = "test_stress_bench:Unattached"
+    line = Unattached.attach.__wrapped__.__code__.co_firstlineno + (6 if late == "true" else 4)  # type: ignore[attr-defined]
+    with pytest.raises(UsageError) as caught:
+        Bench(runtime, PatchSpec(name, {"error": error, "late": late}))
+    place = f"(test_stress_bench.py:{line} attach)"
+    assert str(caught.value).startswith(f"on tensor, --patch {name} cannot be {done}: {error}: no way {place}")
 
 
 def test_no_schedule_is_given_for_what_takes_several(runtime: PackedRuntime, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 
 import pytest
@@ -48,9 +49,11 @@ def test_an_exception_that_cannot_cross_comes_as_words(error: Exception) -> None
         (os.abort, "by SIGABRT"),
         (lambda: os.kill(os.getpid(), signal.SIGKILL), "by SIGKILL"),
         (lambda: os._exit(3), "with status 3"),
+        (lambda: sys.exit(3), "with status 3, without an answer"),
+        (lambda: sys.exit("no"), "with status 1"),
         (lambda: os._exit(0), "with status 0, without an answer"),
     ],
-    ids=["abort", "kill", "exit", "silent"],
+    ids=["abort", "kill", "exit", "leave", "refuse", "silent"],
 )
 def test_a_task_that_dies_is_a_crash_with_its_cause(end: object, words: str) -> None:
     with pytest.raises(CrashedError, match=words):

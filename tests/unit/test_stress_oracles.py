@@ -190,8 +190,60 @@ class Guarded(Patch):
 def test_a_patch_can_be_attached_again(runtime: PackedRuntime) -> None:
     (alarm,) = check_restored(runtime, Guarded, PAIR)
     assert alarm.oracle is Oracle.RESTORED
-    assert alarm.text == "cannot be attached a second time: RuntimeError: attached already"
+    place = f"test_stress_oracles.py:{line_of(Guarded.attach) + 2} attach"
+    assert alarm.text == f"cannot be attached a second time: RuntimeError: attached already ({place})"
     assert check_restored(runtime, Heard, PAIR) == []
+
+
+class Hooker(Patch):
+    """Leaves a hook on the network as a whole."""
+
+    @contextmanager
+    def attach(self, live: Live) -> Iterator[None]:
+        self.hook = live.network.register_forward_hook(lambda *_: None)
+        yield
+
+
+def test_a_hook_that_is_left_on_the_network_itself_is_named() -> None:
+    (alarm,) = check_restored(load("", ModelOptions()), Hooker, PAIR)
+    assert alarm.text == "network._forward_hooks[0] is still hooked once the patch is gone"
+
+
+class Clinging(Patch):
+    """Does not let go where a step has raised."""
+
+    @contextmanager
+    def attach(self, live: Live) -> Iterator[None]:
+        del live
+        try:
+            yield
+        except Exception as error:
+            raise LookupError("no way back") from error
+
+
+def test_a_patch_can_be_taken_off_where_a_step_has_raised(runtime: PackedRuntime) -> None:
+    (alarm,) = check_restored(runtime, Clinging, PAIR)
+    assert alarm.oracle is Oracle.RESTORED
+    assert alarm.text.startswith("cannot be taken off where a step has raised: LookupError: no way back (")
+
+
+class Leaves(Patch):
+    """Ends Python in a step."""
+
+    def begin_step(self, view: StepView) -> None:
+        if view.step == 1:
+            raise SystemExit(3)
+
+
+def test_an_exit_in_a_step_is_an_exception_of_the_patch(runtime: PackedRuntime) -> None:
+    (alarm,) = look(runtime, Leaves).alarms
+    assert (alarm.oracle, alarm.step) == (Oracle.EXCEPTION, 1)
+    place = f"test_stress_oracles.py:{line_of(Leaves.begin_step) + 2} begin_step"
+    assert alarm.text.startswith(f"SystemExit: 3 ({place} < ")
+
+
+def line_of(function: Callable[..., Any]) -> int:
+    return function.__code__.co_firstlineno
 
 
 class Colder(Patch):

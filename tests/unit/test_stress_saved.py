@@ -90,6 +90,25 @@ def test_a_torn_file_is_named(tmp_path: Path) -> None:
         saved(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"length": 2', '"length": "many"', "length = 'many' should be a whole number)"),
+        ('"prompt": 1', '"prompt": 1.5', "prompt = 1.5 should be a whole number)"),
+        ('"abort": null', '"abort": "late"', "abort = 'late' should be a whole number or null)"),
+        ('"temperature": 0.0', '"temperature": [1]', "temperature = [1] should be a number)"),
+        ('"slots": null', '"slots": true', "slots = True should be a whole number or null)"),
+        ('"requests": [', '"requests": [4, ', "int"),
+    ],
+)
+def test_a_file_with_a_word_for_a_number_is_named_with_it(tmp_path: Path, old: str, new: str, words: str) -> None:
+    path, text = tmp_path / "mine.json", PAIR.to_json()
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(UsageError, match=rf"^{re.escape(str(path))} holds no schedule .*{re.escape(words)}"):
+        Schedule.read(path)
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(UsageError, match="cannot be saved"):
