@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from itertools import count
 
+from pytest_passatk.core.errors import UsageError
 from pytest_passatk.core.patch import Patch
 from pytest_passatk.stress.alarm import Alarm, Oracle
+from pytest_passatk.stress.case import describe
 from pytest_passatk.stress.fitting import within
 from pytest_passatk.stress.runtime import Runtime
 from pytest_passatk.stress.schedule import Draw, Planned, Schedule
@@ -19,9 +21,18 @@ DRAWS = (Draw(0.6), Draw(0.6), Draw(0.6, top_p=0.95), Draw(0.6, min_p=0.05), Dra
 
 
 def check(runtime: Runtime, make: Callable[[], Patch]) -> list[Alarm]:
-    """Draw the same problems without and with the patch, from other seeds, and test whether the tokens differ."""
+    """Draw the same problems without and with the patch, from other seeds, and test whether the tokens differ.
+
+    Raises:
+        UsageError: the patch does not fit this runtime at all.
+    """
     without = draw_samples(runtime, Patch(), 0)
-    patched = draw_samples(runtime, make(), 1)
+    try:
+        patched = draw_samples(runtime, make(), 1)
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - what a patch does wrong is what is looked for
+        return [Alarm(Oracle.EXCEPTION, describe(error))]
     found = two_sample(without, patched)
     if not found.alarm:
         return []

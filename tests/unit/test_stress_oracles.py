@@ -9,7 +9,7 @@ import torch
 
 from pytest_passatk.core.patch import Claim, Live, Patch, StepView
 from pytest_passatk.core.protocols import ModelOptions
-from pytest_passatk.stress import oracles, scratch
+from pytest_passatk.stress import distribution, oracles, scratch
 from pytest_passatk.stress.alarm import Oracle
 from pytest_passatk.stress.case import Finding, examine
 from pytest_passatk.stress.distance import distances, same_bits
@@ -240,6 +240,10 @@ def test_an_exit_in_a_step_is_an_exception_of_the_patch(runtime: PackedRuntime) 
     assert (alarm.oracle, alarm.step) == (Oracle.EXCEPTION, 1)
     place = f"test_stress_oracles.py:{line_of(Leaves.begin_step) + 2} begin_step"
     assert alarm.text.startswith(f"SystemExit: 3 ({place} < ")
+    (alarm,) = distribution.check(runtime, Leaves)
+    assert alarm.oracle is Oracle.EXCEPTION
+    assert alarm.text.startswith(f"SystemExit: 3 ({place} < ")
+    assert check_restored(runtime, Leaves, PAIR) == []
 
 
 def line_of(function: Callable[..., Any]) -> int:
