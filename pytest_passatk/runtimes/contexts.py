@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 ATTACHED, TAKEN_OFF = "attached", "taken off"
 REMEDIES = {
     ATTACHED: "",
-    TAKEN_OFF: "; what its attach does behind the yield has to pass. What finished before is kept",
+    TAKEN_OFF: "; what its attach does behind the yield has to pass",
 }
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from time import monotonic
 from typing import TypeAlias, TypeVar
 
-from pytest_passatk.core.errors import UsageError
+from pytest_passatk.core.errors import ModelError, UsageError
 from pytest_passatk.core.patch import Patch, PatchSpec
 from pytest_passatk.patches.registry import maker_of
 from pytest_passatk.runtimes.contexts import named
@@ -91,13 +91,14 @@ class Bench:
 
     def _find_layers(self) -> tuple[str, ...]:
         """The taps of the patch. Raises UsageError where it does not even attach itself, or does not let go."""
+        name = f"--patch {self.spec.name if self.spec else 'none'}"
         try:
-            name = f"--patch {self.spec.name if self.spec else 'none'}"
             return self.apart(partial(_layers_of, name, self.runtime, self._make or Patch))
         except UsageError:
             raise
         except Exception as error:
-            raise UsageError(f"on {self.runtime.name}, {error}") from error
+            words = str(error) if isinstance(error, ModelError) else f"{name} cannot be attached: {error}"
+            raise UsageError(f"{words} (on {self.runtime.name})") from error
 
     def _examine(self, schedule: Schedule) -> Finding:
         used = self._lane is not None

@@ -1,9 +1,11 @@
 """Forks that examine one schedule after the other: what one of them leaves behind is told, and who left it."""
 
 import builtins
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,6 +57,14 @@ class Unattached(Patch):
         raise self._error("no way")
 
 
+class Fatal(Patch):
+    """Takes the process with it before its first step."""
+
+    def attach(self, live: Live) -> Any:
+        del live
+        os._exit(3)
+
+
 class Worn(PackedRuntime):
     """A runtime that breaks by itself once it has played enough."""
 
@@ -94,7 +104,14 @@ def test_a_patch_that_cannot_be_put_on_or_taken_off_is_told_with_its_line(
     with pytest.raises(UsageError) as caught:
         Bench(runtime, PatchSpec(name, {"error": error, "late": late}))
     place = f"(test_stress_bench.py:{line} attach)"
-    assert str(caught.value).startswith(f"on tensor, --patch {name} cannot be {done}: {error}: no way {place}")
+    assert str(caught.value).startswith(f"--patch {name} cannot be {done}: {error}: no way {place}")
+    assert str(caught.value).endswith("(on tensor)")
+
+
+def test_a_patch_that_ends_the_process_as_it_attaches_itself_is_named(runtime: PackedRuntime) -> None:
+    name = "test_stress_bench:Fatal"
+    with pytest.raises(UsageError, match=rf"^--patch {name} cannot be attached: .* with status 3, .* \(on tensor\)$"):
+        Bench(runtime, PatchSpec(name))
 
 
 def test_no_schedule_is_given_for_what_takes_several(runtime: PackedRuntime, tmp_path: Path) -> None:
