@@ -21,7 +21,7 @@ from samplers import OwnDraw
 
 from pytest_passatk.core.patch import Live, Patch, Tensor
 from pytest_passatk.core.protocols import ModelOptions
-from pytest_passatk.stress.distribution import draw_samples
+from pytest_passatk.stress.distribution import LENGTHS, draw_samples
 from pytest_passatk.stress.runtime import Runtime
 from pytest_passatk.stress.tensor_runtime import load
 from pytest_passatk.stress.two_sample import ALARM, two_sample
@@ -51,7 +51,7 @@ def p_values(runtime: Runtime, run: int, seed: int) -> list[float]:
     """Of the tests at all factors, on samples that no other run has."""
     without = draw_samples(runtime, Patch(), 2 * run)
     sides = (draw_samples(runtime, Scaled(factor, seed + run), 2 * run + 1) for factor in FACTORS)
-    return [two_sample(without, patched, seed=seed + run).p for patched in sides]
+    return [two_sample(without, patched, blocks=LENGTHS, seed=seed + run).p for patched in sides]
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ def check(runtime: Runtime, make: Callable[[], Patch]) -> list[Alarm]:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - what a patch does wrong is what is looked for
         return [Alarm(Oracle.EXCEPTION, describe(error))]
-    found = two_sample(without, patched)
+    found = two_sample(without, patched, blocks=LENGTHS)
     if not found.alarm:
         return []
     where = f"problem {found.problem}, token {found.position}"

@@ -5,7 +5,8 @@ sample depend on each other, so its distribution is not that of any table; it is
 problem their labels anew. If the patch changes nothing, the samples of a problem are exchangeable, all labellings are
 equally likely, and the test is exact: with B random ones p = (1 + those at least as extreme) / (B + 1), which falls to
 any level with a chance of at most that (Phipson & Smyth 2010). An alarm at ALARM is false once in a thousand runs, or
-rarer.
+rarer. Where samples differ by plan, in their length, those that are planned alike form a block, and labels move within
+blocks only: moved across them, they would vary more than samples do, and hide a difference.
 
 Rare tokens would add more noise than they tell. Those of a position are put together, the most frequent first, until
 they have a share of SHARE in both sides together; that does not depend on the labels, so the test stays exact.
@@ -61,6 +62,7 @@ class _Table:
     Attributes:
         name: of the problem.
         labels: whether each was drawn with the patch; shape (samples,).
+        blocks: the indices of the samples in each block.
         cells: position and tokens of each column.
         present: whether a sample has one of them at that position; shape (samples, cells).
         weights: what a squared deviation of a column's count adds to χ²; shape (cells,).
@@ -68,6 +70,7 @@ class _Table:
 
     name: str
     labels: NDArray[np.bool_]
+    blocks: tuple[NDArray[np.intp], ...]
     cells: tuple[tuple[int, tuple[int, ...]], ...]
     present: NDArray[np.float64]
     weights: NDArray[np.float64]
@@ -79,12 +82,15 @@ class _Table:
         return deviations**2 * self.weights
 
 
-def two_sample(without: Samples, patched: Samples, *, seed: int = 0, permutations: int = PERMUTATIONS) -> TwoSample:
+def two_sample(
+    without: Samples, patched: Samples, *, blocks: int = 1, seed: int = 0, permutations: int = PERMUTATIONS
+) -> TwoSample:
     """Test whether two sets of samples have one distribution.
 
     Args:
         without: drawn without the patch.
         patched: drawn with it, of the same problems; there may be more of them, or fewer.
+        blocks: of samples that were planned alike: sample i of a side is in block i mod blocks.
         seed: of the permutations.
         permutations: how many; p is at least 1 / (permutations + 1).
 
@@ -93,7 +99,7 @@ def two_sample(without: Samples, patched: Samples, *, seed: int = 0, permutation
     """
     if set(without) != set(patched) or not without:
         raise ValueError("both sides need samples of the same problems, at least one")
-    tables = [_table(name, without[name], patched[name]) for name in sorted(without)]
+    tables = [_table(name, without[name], patched[name], blocks) for name in sorted(without)]
     observed = sum(float(table.parts(table.labels[None]).sum()) for table in tables)
     rng = np.random.default_rng(seed)
     null = sum((_permuted(table, rng, permutations) for table in tables), np.zeros(permutations))
@@ -102,7 +108,7 @@ def two_sample(without: Samples, patched: Samples, *, seed: int = 0, permutation
     return TwoSample((1 + extreme) / (permutations + 1), observed, problem, position, words)
 
 
-def _table(name: str, without: Sequence[tuple[int, ...]], patched: Sequence[tuple[int, ...]]) -> _Table:
+def _table(name: str, without: Sequence[tuple[int, ...]], patched: Sequence[tuple[int, ...]], blocks: int) -> _Table:
     if not without or not patched:
         raise ValueError(f"{name}: no sample on one side; both need at least one")
     samples = [*without, *patched]
@@ -114,7 +120,9 @@ def _table(name: str, without: Sequence[tuple[int, ...]], patched: Sequence[tupl
     labels = np.arange(len(samples)) >= len(without)
     # Both sides deviate by the same d from E₀ = n₀m/N and E₁ = n₁m/N: d²/E₀ + d²/E₁ = d² N² / (m n₀ n₁).
     weights = len(samples) ** 2 / (present.sum(axis=0) * len(without) * len(patched))
-    return _Table(name, labels, tuple(cells), present, weights)
+    block = np.concatenate([np.arange(len(side)) % blocks for side in (without, patched)])
+    members = tuple(np.flatnonzero(block == each) for each in range(blocks))
+    return _Table(name, labels, members, tuple(cells), present, weights)
 
 
 def _groups(tokens: NDArray[np.int64]) -> list[tuple[int, ...]]:
@@ -133,10 +141,18 @@ def _groups(tokens: NDArray[np.int64]) -> list[tuple[int, ...]]:
 def _permuted(table: _Table, rng: np.random.Generator, permutations: int) -> NDArray[np.float64]:
     """χ² of a problem under random labellings of its samples."""
     found = [
-        table.parts(rng.permuted(np.tile(table.labels, (min(CHUNK, permutations - start), 1)), axis=1)).sum(axis=1)
+        table.parts(_relabelled(table, rng, min(CHUNK, permutations - start))).sum(axis=1)
         for start in range(0, permutations, CHUNK)
     ]
     return np.concatenate(found) if found else np.zeros(0)
+
+
+def _relabelled(table: _Table, rng: np.random.Generator, times: int) -> NDArray[np.bool_]:
+    """Random labellings, each block by itself; shape (times, samples)."""
+    labels = np.tile(table.labels, (times, 1))
+    for members in table.blocks:
+        labels[:, members] = rng.permuted(labels[:, members], axis=1)
+    return labels
 
 
 def _largest(tables: Sequence[_Table]) -> tuple[str, int, str]:

@@ -65,6 +65,26 @@ def test_problems_add_up_and_are_permuted_each_by_itself() -> None:
     assert found.p == pytest.approx((2 / 20) ** 2, rel=0.35)  # of 20 × 20 labellings, 2 × 2 are as extreme
 
 
+def test_labels_move_within_blocks_only() -> None:
+    """Blocks of 2 + 2 have 6 labellings each, of which 2 are as extreme; all in one, there would be 2 of 70."""
+    without, patched = [(1,), (8,)] * 2, [(2,), (9,)] * 2
+    found = two_sample({"a": without}, {"a": patched}, blocks=2, permutations=9999)
+    assert found.p == pytest.approx((2 / 6) ** 2, rel=0.1)
+
+
+def test_samples_that_are_planned_to_end_at_other_steps_are_held_to_the_stated_rate() -> None:
+    """Across lengths 1 and 6, labels would vary more than the samples: no more than 1 % would be at or below .05."""
+    rng = np.random.default_rng(7)
+    logits = rng.normal(size=(6, 3))
+    runs, accused = 400, 0
+    for run in range(runs):
+        sides = [
+            [sample[: 1 + 5 * (at % 2)] for at, sample in enumerate(drawn(rng, logits, 0.8, 24))] for _ in range(2)
+        ]
+        accused += two_sample({"a": sides[0]}, {"a": sides[1]}, blocks=2, seed=run, permutations=99).p <= 0.05
+    assert runs * 0.05 - 3 * 4.4 <= accused <= runs * 0.05 + 3 * 4.4
+
+
 def drawn(rng: np.random.Generator, logits: np.ndarray, temperature: float, count: int) -> list[tuple[int, ...]]:
     """Samples from a softmax: one position a row of the logits."""
     weights = np.exp(logits / temperature)
