@@ -48,10 +48,9 @@ def test_ids_are_stable_and_in_the_order_of_the_rows(alone: Sessions) -> None:
 
 def test_collecting_only_creates_and_samples_nothing(sessions: Sessions) -> None:
     path = sessions.write()
-    before = sorted(path.parent.iterdir())
     result = sessions.run("--collect-only", "-q", "-p", "no:cacheprovider")
     assert result.ret == 0
-    assert sorted(path.parent.iterdir()) == before
+    assert {each.name for each in path.parent.iterdir()} <= {path.name, "__pycache__"}
     result.stdout.no_fnmatch_line("*passatk:*")
 
 
