@@ -88,7 +88,7 @@ def try_case(trial: "Trial", case: StressCase, request: pytest.FixtureRequest) -
 
 
 def _named(error: PassatkError, settings: "Settings") -> str:
-    """What is wrong, with the name of the patch where the error has none: a tap knows its layer alone."""
+    """What is wrong, with the name of the patch where the error has none: an engine knows of no one patch."""
     text, patch = str(error), find_patch(settings)
     return f"--patch {patch.name}: {text.removeprefix('patch: ')}" if patch and text.startswith("patch: ") else text
 

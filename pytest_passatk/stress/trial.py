@@ -107,23 +107,12 @@ class Trial:
         finding = self._examine(fitted)
         if not finding.alarms:
             return ""
-        if finding.alarms[0].oracle is Oracle.RESTORED:
-            return self._left(finding)
-        if known := self._known.get(kind_of(finding)):
-            return self._again(finding, known)
-        return self._tell(shrink(fitted, finding, self._examine, SHRINKING), f"from {schedule.name}")
+        return self._tell(Smallest(fitted, finding, exhausted=False), SHRINKING, f"from {schedule.name}")
 
     def search(self, seconds: float) -> str:
         """Search what else can happen to a batch, for so long."""
         found, tried = search_all(self.runtime, self._examine, seconds)
-        if found is None:
-            return ""
-        if found.finding.alarms[0].oracle is Oracle.RESTORED:
-            return self._left(found.finding)
-        if known := self._known.get(kind_of(found.finding)):
-            return self._again(found.finding, known)
-        smallest = shrink(found.schedule, found.finding, self._examine, seconds)  # whose limits get tighter, too
-        return self._tell(smallest, f"the {tried} schedules tried")
+        return self._tell(found, seconds, f"the {tried} schedules tried") if found else ""
 
     def restored(self) -> str:
         """Whether the runtime is the same once the patch is gone."""
@@ -150,7 +139,13 @@ class Trial:
         lines = [headline(alarms[0], self._patch, self.runtime.name, at_fault="patch")]
         return "\n".join([*lines, *(f"  {alarm.text}" for alarm in alarms)])
 
-    def _tell(self, smallest: Smallest, origin: str) -> str:
+    def _tell(self, failed: Smallest, seconds: float, origin: str) -> str:
+        """The account of a failure, with the smallest relative that shows it; shorter where none would say more."""
+        if failed.finding.alarms[0].oracle is Oracle.RESTORED:
+            return self._left(failed.finding)
+        if known := self._known.get(kind_of(failed.finding)):
+            return self._again(failed.finding, known)
+        smallest = shrink(failed.schedule, failed.finding, self._examine, seconds)
         path = save(self._place.folder, smallest, self._patch, self.runtime.name)
         self._known[kind_of(smallest.finding)] = path
         return account(smallest, origin, self._patch, self.runtime.name, self._place.repeat(path))

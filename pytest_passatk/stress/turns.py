@@ -15,9 +15,8 @@ from pytest_passatk.stress.witness import Log
 def in_turn(schedule: Schedule, play: Play) -> Schedule:
     """The same requests one after the other: each in a batch of its own, read whole, never thrown out.
 
-    Those that were taken back get as many tokens as they had in a play of the schedule, or one.
-
-    They keep their names and numbers, by which a patch may seed what it draws.
+    They keep their names and numbers, by which a patch may seed what it draws. Those that were taken back get as many
+    tokens as they had in a play of the schedule, or one.
     """
     tokens = {name: len(played.tokens) for name, played in play.requests.items()}
     requests = tuple(
